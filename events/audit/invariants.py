@@ -13,15 +13,23 @@ from typing import NamedTuple
 import msgspec
 
 from events.archive.losses import NONE, Loss, Losses
-from events.audit.order_digests import Ended, Open, normal, summary, summary_of
+from events.audit.order_digests import (
+    Ended,
+    Open,
+    ended_head_fault,
+    event_fault,
+    fault_after_end,
+    head_fault,
+    summary_of,
+)
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
 from events.ids import SYSTEM_STREAM_IDS
-from events.log import NO_STAGE, PARKED, POSITIONS_KEPT, OrderHead, Stored, next_stage_code
+from events.log import POSITIONS_KEPT, OrderHead, Stored
 from events.positions import span
-from events.streams import State, evolve, may_follow
+from events.streams import State, evolve
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import GENESIS, decode_event, follows
-from events.streams.older_builds import added, adds, basis
+from events.streams.hash_chain import decode_event
+from events.streams.older_builds import added
 from events.types import Event, OrderSubmitted
 
 
@@ -243,24 +251,9 @@ class Auditor:
     def _fault(
         self, seen: Open | None, digest: bytes, body: bytes, event: Event
     ) -> tuple[str, str] | None:
-        kind = type(event.fact)
-        version = seen.order.version if seen else 0
         if (ended := self._ended.get(event.order_id)) is not None:
-            if event.version <= ended.version:
-                return "duplicate", f"version {event.version} once more, after the order's end"
-            return "transition", f"{kind.__name__} after the order's end"
-        if 0 < event.version <= version:
-            return "duplicate", f"version {event.version} once more, it follows {version}"
-        if event.version != version + 1:
-            return "version", f"version {event.version} follows {version}"
-        if not follows(seen.hash if seen else GENESIS, body, digest):
-            return "hash", f"version {event.version} is not what was hashed"
-        if not may_follow(seen.order if seen else None, event.order_id, kind):
-            before = seen.order.status if seen else "nothing"
-            return "transition", f"{kind.__name__} does not follow {before}"
-        if seen and event.time_us < seen.order.updated_at_us:
-            return "time", f"{event.time_us} is before {seen.order.updated_at_us}"
-        return None
+            return fault_after_end(ended, event)
+        return event_fault(seen, digest, body, event)
 
     # -- copies --------------------------------------------------------------------------------
 
@@ -327,33 +320,15 @@ class Auditor:
         self.report(position, order_id, "head", detail, store=HEADS)
 
     def _same_head(self, seen: Open, head: OrderHead) -> None:
-        at, order = seen.positions[-1], seen.order
-        if head.version != order.version or head.hash != seen.hash:
-            detail = f"its head is at version {head.version}, the log at {order.version}"
-            if head.version == order.version:
-                detail = "its head has another hash"
-            self._head(at, order.id, detail)
-        elif head.positions != tuple(seen.positions[-POSITIONS_KEPT:]):
-            self._head(at, order.id, "its head names other positions")
-        elif head.owes == PARKED and normal(head.body) is None:
-            return  # parked because its body cannot be read: an operator's replay mends it
-        elif normal(head.body) != basis(order) or not adds(head.body, added(order)):
-            self._head(at, order.id, "its head is not what its events add up to")
-        elif head.owes != next_stage_code(order):
-            detail = f"its head says that stage {head.owes} is next, not {next_stage_code(order)}"
-            self._head(at, order.id, detail)
+        if detail := head_fault(seen, head):
+            self._head(seen.positions[-1], seen.order.id, detail)
 
     def _same_ended(self, order_id: str, head: OrderHead) -> None:
         ended = self._ended.get(order_id)
         if ended is None:
             self._awaited[order_id] = head
-        elif ended.head != summary(head.version, head.hash, head.positions, head.body) or not adds(
-            head.body, ended.added
-        ):
-            detail = "its head is not what its events add up to"
+        elif detail := ended_head_fault(ended, head):
             self._head(ended.position, order_id, detail)
-        elif head.owes != NO_STAGE:
-            self._head(ended.position, order_id, "it has ended, and its head says otherwise")
 
 
 def _order_id(body: bytes) -> str:

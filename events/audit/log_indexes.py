@@ -15,15 +15,13 @@ from events.audit.problems import INDEXES
 from events.commands.idempotency import digest_of, names_of
 from events.ids import ID_LENGTH, SYSTEM_STREAM_IDS
 from events.log import (
-    NEVER_MS,
     NO_STAGE,
-    PARKED,
-    RESTING,
     WAIT_MAX_MS,
     OrderHead,
     next_stage_code,
 )
-from events.order import STAGES, Order
+from events.order import Order
+from events.recovery.order_indexes import COUNTED, SORTED_SETS, OpenOrder, count_owed, stage_of
 
 PAGE = 500
 DUE_SLACK_MS = 2 * WAIT_MAX_MS
@@ -36,9 +34,8 @@ class Lists:
     """What was read, at about one moment."""
 
     def __init__(self) -> None:
-        self.open: dict[str, float] = {}
-        self.parked: dict[str, float] = {}
-        self.expiry: dict[str, float] = {}
+        self.sorted_sets: dict[str, dict[str, float]] = {}
+        """By key: order id -> score."""
         self.waiting: dict[str, Waiting] = {}
         self.names: list[Name] = []
         self.headed: set[str] = set()
@@ -48,9 +45,8 @@ class Lists:
 async def read(inventory: Inventory) -> Lists:
     """Everything but the heads of open orders, which are loaded afterwards. Raises LogError."""
     lists, keys = Lists(), inventory.keys
-    lists.open = await inventory.scores(keys.open)
-    lists.parked = await inventory.scores(keys.parked)
-    lists.expiry = await inventory.scores(keys.expiry)
+    for key in (index.key(keys) for index in SORTED_SETS):
+        lists.sorted_sets[key] = await inventory.scores(key)
     lists.waiting = await inventory.waiting()
     async for ids in inventory.all_heads():
         lists.headed.update(ids)
@@ -135,22 +131,16 @@ def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[
     keys, owes = inventory.keys, next_stage_code(order)
     if owes == NO_STAGE:
         return
-    if order.id not in lists.open:
-        yield "list", "it is open, and in no list of open orders", keys.open
-    if (owes == PARKED) is not (order.id in lists.parked):
-        word = "parked, and in no list of those" if owes == PARKED else "not parked, and listed so"
-        yield "list", f"it is {word}", keys.parked
+    created_ms, changed_ms = order.created_at_us // 1000, order.updated_at_us // 1000
     expires_ms = None if order.expires_at_us is None else -(-order.expires_at_us // 1000)
-    if expires_ms is None and order.id in lists.expiry:
-        yield "list", "it expires never, and is in the list of those that do", keys.expiry
-    elif expires_ms is not None and order.id not in lists.expiry:
-        yield "list", "it is open, and in no list of those that expire", keys.expiry
-    elif expires_ms is not None and lists.expiry[order.id] > NEVER_MS:
-        yield "list", "it is listed to expire at a time that never comes", keys.expiry
-    for number, stage in enumerate(STAGES, start=1):
+    indexed = OpenOrder(order.id, owes, created_ms, changed_ms, expires_ms)
+    for index in SORTED_SETS:
+        key = index.key(keys)
+        if fault := index.fault(indexed, lists.sorted_sets[key]):
+            yield "list", fault, key
+    if stage := stage_of(owes):
         waiting = lists.waiting[stage]
-        placed = order.id in waiting.inbox or order.id in waiting.due
-        if number == owes and not placed:
+        if order.id not in waiting.inbox and order.id not in waiting.due:
             detail = f"the {stage} owes it an event, and it is in no inbox and in no due-set"
             yield "inbox", detail, keys.inbox(stage)
 
@@ -160,8 +150,7 @@ def _ended(
 ) -> None:
     """Orders that had ended before the lists were read are in none of them."""
     keys = inventory.keys
-    places = [(lists.open, keys.open), (lists.parked, keys.parked), (lists.expiry, keys.expiry)]
-    for members, key in places:
+    for key, members in lists.sorted_sets.items():
         for order_id in members:
             if order_id not in versions and auditor.has_ended(order_id):
                 _tell(auditor, order_id, "list", "it has ended, and is listed as open", key)
@@ -177,9 +166,7 @@ def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
     keys = inventory.keys
     places: list[tuple[str, Iterable[str], str]] = [
         ("head", lists.headed, ""),
-        ("list", lists.open, keys.open),
-        ("list", lists.parked, keys.parked),
-        ("list", lists.expiry, keys.expiry),
+        *(("list", members, key) for key, members in lists.sorted_sets.items()),
     ]
     for stage, waiting in lists.waiting.items():
         places.append(("inbox", waiting.inbox, keys.inbox(stage)))
@@ -195,16 +182,10 @@ def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
 
 def owed_fault(counts: dict[str, str], heads: Iterable[OrderHead]) -> str:
     """What is wrong with the numbers of orders that are before each stage; empty: nothing."""
-    expected = {str(number): 0 for number in (*range(1, len(STAGES) + 1), RESTING)}
-    for head in heads:
-        if str(head.owes) in expected:
-            expected[str(head.owes)] += 1
-    for number, count in expected.items():
-        if counts.get(number, "0") != str(count):
-            stage = "books" if number == str(RESTING) else STAGES[int(number) - 1]
-            return (
-                f"the {stage} have {counts.get(number, '0')} orders by its number, {count} by heads"
-            )
+    for field, count in count_owed(head.owes for head in heads).items():
+        counted = counts.get(str(field), "0")
+        if counted != str(count):
+            return f"the {COUNTED[field]} have {counted} orders by its number, {count} by heads"
     return ""
 
 

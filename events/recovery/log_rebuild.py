@@ -14,18 +14,16 @@ from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
 from events.log import (
-    GROUP,
     LAYOUT,
     NO_STAGE,
-    PARKED,
     PREFIX_LENGTH,
-    RESTING,
     Keys,
     RedisConnection,
     Stored,
     decode_head,
 )
-from events.order import STAGES
+from events.recovery.index_commands import Command, index_commands
+from events.recovery.order_indexes import OpenOrder
 from events.recovery.stream_survey import Meta, RawEntry, read_entries, read_meta, stored_in
 from events.secret import SecretUrl
 
@@ -33,8 +31,6 @@ SLICE = 500
 FOUNDING = "founding"
 """Field of a fenced meta: a founding has begun, and only a founding may let anybody in again."""
 ANSWER_S = 60.0
-
-Command = tuple[bytes | str | int, ...]
 
 
 class LogEntry(NamedTuple):
@@ -256,7 +252,7 @@ class LogRebuild:
                 ("DEL", keys.meta, keys.fenced, keys.log, keys.aside, keys.aliases),
                 *await self._odd(entries[-1].last),
                 *(_added(keys.log, entry) for entry in entries),
-                *self._indexes(known, now_ms, inbox_orders),
+                *index_commands(keys, _open(known), now_ms=now_ms, inbox_orders=inbox_orders),
                 ("HSET", keys.meta, *(part for pair in meta.items() for part in pair)),
                 ("EXEC",),
             ]
@@ -282,7 +278,7 @@ class LogRebuild:
                 ("DEL", keys.meta, keys.fenced, keys.aside, keys.leases, keys.watchers),
                 *await self._odd(int(meta.get("position", 0))),
                 *place,
-                *self._indexes(known, now_ms, inbox_orders),
+                *index_commands(keys, _open(known), now_ms=now_ms, inbox_orders=inbox_orders),
                 ("HSET", keys.meta, *(part for pair in fields.items() for part in pair)),
                 ("EXEC",),
             ]
@@ -314,34 +310,6 @@ class LogRebuild:
                     gone.append(("DEL", name))
         return gone
 
-    def _indexes(
-        self, known: Sequence[RestoredHead], now_ms: int, inbox_orders: int
-    ) -> list[Command]:
-        """All that is made from heads: lists, counters, inboxes, and news for the books."""
-        keys = self._keys
-        listed = [head for head in known if head.owes != NO_STAGE]
-        commands: list[Command] = [
-            ("DEL", keys.open, keys.parked, keys.owed, keys.expiry, keys.book, *keys.stages)
-        ]
-        commands += _scored(keys.open, ((k.created_ms, k.order_id) for k in listed))
-        commands += _scored(
-            keys.parked, ((k.changed_ms, k.order_id) for k in listed if k.owes == PARKED)
-        )
-        commands += _scored(
-            keys.expiry, ((k.expires_ms, k.order_id) for k in listed if k.expires_ms is not None)
-        )
-        commands.append(("HSET", keys.owed, RESTING, sum(k.owes == RESTING for k in listed)))
-        for number, stage in enumerate(STAGES, start=1):
-            ids = [k.order_id for k in listed if k.owes == number]
-            commands.append(("HSET", keys.owed, number, len(ids)))
-            commands.append(("XGROUP", "CREATE", keys.inbox(stage), GROUP, "0", "MKSTREAM"))
-            for at in range(0, len(ids), inbox_orders):
-                joined = "".join(ids[at : at + inbox_orders])
-                commands.append(("XADD", keys.inbox(stage), "*", "o", joined))
-        # A number that no news can have had: who follows them sees a gap, and makes its books anew.
-        commands.append(("XADD", keys.book, f"{now_ms}-0", "o", ""))
-        return commands
-
     async def _run(self, commands: Sequence[Command]) -> None:
         await self._link.pipeline(commands, timeout_s=ANSWER_S)
 
@@ -358,6 +326,9 @@ def _expiry(name: RestoredIdempotencyKey) -> tuple[str | int, ...]:
     return () if name.until_ms is None else ("PXAT", name.until_ms)
 
 
-def _scored(key: str, pairs: Iterable[tuple[int | None, str]]) -> list[Command]:
-    flat = [part for score, member in pairs if score is not None for part in (score, member)]
-    return [("ZADD", key, *flat[at : at + 2 * SLICE]) for at in range(0, len(flat), 2 * SLICE)]
+def _open(heads: Iterable[RestoredHead]) -> list[OpenOrder]:
+    return [
+        OpenOrder(head.order_id, head.owes, head.created_ms, head.changed_ms, head.expires_ms)
+        for head in heads
+        if head.owes != NO_STAGE
+    ]

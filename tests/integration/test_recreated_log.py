@@ -75,3 +75,37 @@ async def test_watching_and_parked_orders_are_in_no_inbox(log: EventLog) -> None
     for stage in (*STEPS, "watcher"):
         assert (await log.lag())[stage].orders == 0
         assert await LogServer(log).call("XLEN", log.keys.inbox(stage)) == 0
+
+
+async def sorted_sets(log: EventLog) -> dict[str, dict[bytes, float]]:
+    """Key -> members with their scores, of every sorted set of open orders there is."""
+    server = LogServer(log)
+    keys = [
+        key.decode() for key in await server.call("KEYS", log.keys.open.removesuffix("open") + "*")
+    ]
+    members = {}
+    for key in sorted(keys):
+        if await server.call("TYPE", key) == b"zset" and ":due:" not in key:
+            pairs = await server.call("ZRANGE", key, 0, -1, "WITHSCORES")
+            members[key] = {
+                id_: float(score) for id_, score in zip(pairs[::2], pairs[1::2], strict=True)
+            }
+    return members
+
+
+async def test_the_indexes_are_those_that_appends_wrote(log: EventLog) -> None:
+    play, server = Play(log), LogServer(log)
+    [plain] = await play.create()
+    [expiring] = await play.create(fact=replace(submitted(), expires_at_us=2 * 10**15))
+    [resting] = await play.create(fact=LIMIT)
+    await play.append([resting], OrderArmed(7))
+    [parked] = await play.create()
+    await play.append([parked], OrderParked("router", "a bug", "engine"))
+    before, owed = await sorted_sets(log), await server.call("HGETALL", log.keys.owed)
+    assert {len(members) for members in before.values()} == {1, 4}
+    await founded_again(log, [plain, expiring, resting, parked])
+    assert await sorted_sets(log) == before
+    after = await server.call("HGETALL", log.keys.owed)
+    assert {f: n for f, n in zip(after[::2], after[1::2], strict=True) if n != b"0"} == {
+        f: n for f, n in zip(owed[::2], owed[1::2], strict=True) if n != b"0"
+    }

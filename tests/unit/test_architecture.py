@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "events/log": (*EVENTS, "events/metrics.py", "events/log/redis"),
     "events/archive": LOG,
     "events/commands": STORES,
-    "events/audit": (*STORES, "events/commands"),
+    "events/audit": (*STORES, "events/commands", "events/recovery"),
     "events/recovery": STORES,
     # Pools import the codes of `events.reason_codes`, and nothing else of it.
     "stages/pools": ("events",),
