@@ -17,7 +17,7 @@ from events.log.pair_leases import PairLeases
 from events.log.queries import LogQueries
 from events.log.reader import LogReader
 from events.log.redis.keys import LAYOUT, UPGRADABLE_LAYOUTS, Keys
-from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number
+from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number, meta_text
 from events.log.status import LogStatus
 from events.secret import SecretUrl
 
@@ -97,7 +97,7 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         if answer[1] != LAYOUT.encode():
             raise Unsuitable(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
-        self.chain = self.chain or (answer[4] or b"").decode()
+        self.chain = self.chain or meta_text(answer[4], "chain")
         if answer[5] is None and self.before_joining is not None:
             await self.before_joining()
         self.joined = True

@@ -54,7 +54,7 @@ class LogStatus:
     async def suspended(self) -> str:
         """Why the log is suspended, empty when it is not."""
         reason = await self._link.call("HGET", self.keys.meta, "suspended")
-        return reason.decode() if reason else ""
+        return reason.decode(errors="replace") if reason else ""
 
     async def halted(self) -> bool:
         """Whether an operator halted sends and triggers; `ENGINE_STREAM_ID` has the reason."""

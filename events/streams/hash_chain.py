@@ -40,10 +40,7 @@ class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
 
 def decode_event(body: bytes | msgspec.Raw) -> Event:
     """The event in these bytes. Raises `msgspec.DecodeError`."""
-    try:
-        return types.decode(body)
-    except UNDECODABLE as error:
-        raise msgspec.DecodeError(str(error)) from None
+    return types.decode(body)
 
 
 _batch_decoder = msgspec.msgpack.Decoder(list[HashedEvent])

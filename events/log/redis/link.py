@@ -78,6 +78,14 @@ def meta_number(value: bytes | None, what: str) -> int:
         raise Damaged(f"the log's {what} is damaged: {value!r}") from None
 
 
+def meta_text(value: bytes | None, what: str) -> str:
+    """A field of `meta`; empty where it is missing. Raises Damaged where it is not UTF-8."""
+    try:
+        return (value or b"").decode()
+    except UnicodeDecodeError:
+        raise Damaged(f"the log's {what} is damaged: {value!r}") from None
+
+
 class Unsuitable(RuntimeError):
     """The log's server is set up wrongly, or the log has another layout: a person has to act."""
 
