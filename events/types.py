@@ -41,6 +41,7 @@ from events.order.events.transaction_submitted import TransactionSubmitted
 from events.quote import Fill, Leg, Quote, TokenWarning
 from events.secret import restored, stored
 from events.status import TERMINAL, EngineStatus, Status, StreamStatus
+from events.streams.damage import UNDECODABLE
 from events.streams.events import ENGINE_EVENTS, KEY_EVENTS
 from events.streams.events.engine_halted import EngineHalted
 from events.streams.events.engine_resumed import EngineResumed
@@ -148,20 +149,31 @@ encode: Callable[[Event], bytes] = _encoder.encode
 def decode(body: bytes | msgspec.Raw) -> Event:
     """Inverse of `encode`. Raises `msgspec.DecodeError` for bytes that are not a known event."""
     try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError:
-        renamed = under_current_name(body)
-        if renamed is None:
-            raise
-        return _decoder.decode(renamed)
-    except UnicodeDecodeError as error:
-        # msgspec lets it pass: a damaged length makes text of bytes.
+        return _decode(body)
+    except UNDECODABLE as error:
         raise msgspec.DecodeError(str(error)) from None
 
 
 def decode_many(bodies: bytes) -> list[Event]:
     """The events of a msgpack array. Raises `msgspec.DecodeError` where one cannot be read."""
     try:
+        return _decode_many(bodies)
+    except UNDECODABLE as error:
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def _decode(body: bytes | msgspec.Raw) -> Event:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        renamed = under_current_name(body)
+        if renamed is None:
+            raise
+        return _decoder.decode(renamed)
+
+
+def _decode_many(bodies: bytes) -> list[Event]:
+    try:
         return _many_decoder.decode(bodies)
-    except msgspec.ValidationError:  # a former name, maybe
+    except msgspec.ValidationError:  # one of them may have a former name
         return [decode(body) for body in _raw_decoder.decode(bodies)]

@@ -34,10 +34,7 @@ class Page(NamedTuple):
 
     def events(self) -> list[Event]:
         """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
-        try:
-            return decode_many(self.bodies)
-        except UNDECODABLE as error:
-            raise msgspec.DecodeError(str(error)) from None
+        return decode_many(self.bodies)
 
     def hash(self, at: int) -> bytes:
         """The hash of the `at`th event."""

@@ -1,7 +1,7 @@
-"""The log: the one door to Redis. It knows keys and commands, and no policy.
+"""The event log on Redis Streams: keys, commands and atomic appends, without policy.
 
-Imports `order`, and no archive, audit or command. Public: what is exported here; no other room
-imports a module of this folder or of `redis/`.
+Imports `events.order` and `events.streams`, and no archive, audit or command. Public: what is
+exported here; other rooms import no module of this folder or of `redis/`.
 """
 
 from events.log.append import NEVER_MS

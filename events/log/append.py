@@ -1,4 +1,4 @@
-"""Builds append requests: from facts about a loaded order to the unit that the log writes."""
+"""Builds append requests: turns facts about a loaded order into the unit that the log writes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from events.streams.hash_chain import EventBatch, new_events
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 GUARDED_EVENTS = frozenset({TransactionSubmitted, OrderTriggered})
-"""What no order may do while the log is suspended or halted, or once it has expired."""
+"""Events that are refused while the log is suspended or halted, or after the order expired."""
 
 NEVER_MS = 2**53 - 1
-"""The highest score of a sorted set that is exact; thousands of years from now."""
+"""The highest exact score of a sorted set; thousands of years from now."""
 
 _SWITCHES = frozenset({EngineHalted, EngineResumed})
 
@@ -38,11 +38,11 @@ class LogAppender:
     def append(
         self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
     ) -> asyncio.Future[list[AppendResult]]:
-        """See `Committer.append`."""
+        """Appends units and returns their results; see `Committer.append`."""
         return self._committer.append(requests, timeout_s=timeout_s)
 
     def new_events(self, head: OrderHead, order: S, facts: Sequence[Fact]) -> EventBatch[S]:
-        """The records of `facts` about a loaded order: what a unit is made of."""
+        """The events and records of `facts` about a loaded order."""
         now_us = time.time_ns() // 1000
         return new_events(order, head.hash, facts, time_us=now_us, build=self.build)
 
@@ -76,9 +76,9 @@ class LogAppender:
     ) -> AppendRequest:
         """Returns the unit that writes a batch of events of a loaded order.
 
-        From TransactionSubmitted on a transaction may land: such a unit is refused by the log
-        itself when the order has expired on the server's clock, or while the log is suspended or
-        halted; and so is OrderTriggered, the first step there. No wait goes past the expiry.
+        After TransactionSubmitted a transaction may land. The log refuses a unit with this event,
+        or with OrderTriggered, which leads to it, when the order has expired by the server's clock
+        and while the log is suspended or halted. A delay is cut to the order's expiry.
         """
         before: State = order
         after: State = batch.order
@@ -86,7 +86,7 @@ class LogAppender:
         kinds = {type(event.fact) for event in events}
         sends = not GUARDED_EVENTS.isdisjoint(kinds)
         expires_ms = None
-        if type(after) is Order and type(before) is Order:  # what is no order never ends
+        if type(after) is Order and type(before) is Order:  # only orders expire
             expires_us = after.expires_at_us
             if expires_us is not None:
                 if sends:
@@ -121,7 +121,7 @@ class LogAppender:
         )
 
     def _names_of(self, order: Order) -> Idempotency | None:
-        """The names whose window begins with the end of the order."""
+        """The names of an order whose window starts now that it has ended."""
         if order.client_order_id is None and order.idempotency_key is None:
             return None
         return Idempotency(
@@ -133,8 +133,8 @@ class LogAppender:
     ) -> tuple[AppendRequest, Order]:
         """Returns the unit that creates an order, and the order.
 
-        It is refused (`late`) once the id is old: a creation that was delayed past the life of its
-        head could otherwise be carried out twice.
+        The log refuses it (`late`) when the id is old: a creation that is delayed until its head
+        has expired could otherwise be written twice.
         """
         order = new_order(order_id, account)
         batch = self.new_events(EMPTY, order, [fact])

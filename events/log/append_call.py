@@ -1,6 +1,6 @@
-"""The call of the append function: how its keys and arguments are laid out, and units encoded so.
+"""Encodes a call of the append function: the layout of its keys and arguments.
 
-Rule of this file: pure. The layout stands here alone; functions.lua is given it as constants.
+Rule of this file: pure. The layout is defined only here; functions.lua gets it as constants.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from events.log.redis.keys import STAGE_KEYS, Keys
 from events.order import STAGES
 
 FIXED_KEYS = ("meta", "log", "open", "parked", "owed", "expiry", "book", "aliases")
-"""The first keys of a call, by their names in `Keys`. Behind them: STAGE_KEYS of each stage, the
-head of each unit's order, the idempotency keys of all units in turn.
+"""The first keys of a call, by their names in `Keys`. They are followed by STAGE_KEYS of each
+stage, the head of each unit's order, and the idempotency keys of all units in order.
 """
 
 Argument = bytes | str | int
 
 
 class CallHeader(NamedTuple):
-    """The first arguments of a call. Behind them: an `InboxEntry` for each inbox entry that units
-    settle, then the units.
+    """The first arguments of a call. They are followed by an `InboxEntry` for each inbox entry that
+    units settle, and by the units.
     """
 
     epoch: bytes
@@ -39,7 +39,7 @@ class CallHeader(NamedTuple):
 
 
 class InboxEntry(NamedTuple):
-    """One inbox entry: the number of its stage, its id, and how many orders it names."""
+    """An inbox entry: the number of its stage, its id, and how many orders it names."""
 
     stage: int
     id: bytes
@@ -47,8 +47,8 @@ class InboxEntry(NamedTuple):
 
 
 class UnitArguments(NamedTuple):
-    """The first arguments of a unit. Behind them: the value of its idempotency keys, where it has
-    any, and its expiry, where its flags say so.
+    """The first arguments of a unit. They are followed by the value of its idempotency keys, where
+    it has any, and by its expiry, where EXPIRES is set.
     """
 
     meta: bytes
@@ -68,7 +68,7 @@ UNIT_FIELDS = {
     "wait_ms": "I",
     "not_after_ms": "Q",
 }
-"""`entry` counts the call's inbox entries from 1, 0 is none; `index` counts its orders from 0."""
+"""`entry` numbers the call's inbox entries from 1, 0 is none; `index` its orders from 0."""
 _UNIT = struct.Struct("<" + "".join(UNIT_FIELDS.values()))
 _LUA_FORMATS = {"B": "B", "H": "I2", "I": "I4", "Q": "I8"}
 
@@ -80,7 +80,7 @@ assert max(FLAGS.values()) < 2**8, "the flags are one byte"
 
 
 def layout_constants() -> dict[str, str | int]:
-    """What functions.lua has to know of the layout: its places count from 1."""
+    """The layout as constants for functions.lua, whose indexes start at 1."""
     return {
         "KEY_PLACES": _places(FIXED_KEYS),
         "STAGE_KEY_PLACES": _places(STAGE_KEYS),
@@ -94,7 +94,7 @@ def layout_constants() -> dict[str, str | int]:
 
 
 def _places(names: Sequence[str]) -> str:
-    """The fields of a Lua table: name -> its place, and how many there are."""
+    """The fields of a Lua table: name -> index, and `count`."""
     places = [f"{name} = {place}" for place, name in enumerate(names, start=1)]
     return ", ".join([*places, f"count = {len(names)}"])
 
@@ -103,19 +103,19 @@ class Call(NamedTuple):
     """The units of one call, encoded."""
 
     keys: list[str]
-    """Behind the fixed ones: heads, then idempotency keys."""
+    """The keys after the fixed ones: heads, then idempotency keys."""
     entries: int
     units: int
     events: int
     arguments: list[Argument]
-    """Behind the header: inbox entries, then units."""
+    """The arguments after the header: inbox entries, then units."""
     creates: bool
-    """Whether one of the units accepts an order."""
+    """Whether one of the units creates an order."""
 
     def header(
         self, epoch: bytes, layout: str, run_id: str, *, inbox_orders: int, window_ms: int
     ) -> CallHeader:
-        """The arguments before `arguments`."""
+        """The arguments that precede `arguments`."""
         return CallHeader(
             epoch=epoch,
             layout=layout,
@@ -130,12 +130,12 @@ class Call(NamedTuple):
 
 
 def fixed_keys(keys: Keys) -> list[str]:
-    """The keys that every call begins with."""
+    """The keys that every call starts with."""
     return [*attrgetter(*FIXED_KEYS)(keys), *keys.stages]
 
 
 def encode_units(requests: Sequence[AppendRequest], keys: Keys) -> Call:
-    """The call that writes these units."""
+    """Encodes the units of one call."""
     heads = [keys.order(request.order_id) for request in requests]
     idempotency_keys: list[str] = []
     places: dict[tuple[int, bytes], int] = {}

@@ -1,7 +1,7 @@
 """The requests of an append and their results.
 
-A request is one unit: written as a whole or not, and refused where the version that it expects is
-old (optimistic concurrency).
+A request is one atomic unit: it is written as a whole or not, and refused where the version that it
+expects is old (optimistic concurrency).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from enum import Enum
 import msgspec
 
 Note = tuple[dict[str, int], str]
-"""Counts, and which of them a unit adds 1 to once it is written."""
+"""Counters, and the label of the one that a written unit increments."""
 
 WAIT_MAX_MS = 86_400_000
-"""Longest stay in the due-set: who has to wait longer is looked at on the way."""
+"""The longest stay in the due-set; an order with a longer wait is delivered in between."""
 
 assert WAIT_MAX_MS < 2**32, "a wait has four bytes"
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One order of one inbox entry: what a unit settles."""
+    """One order of one inbox entry, which a unit settles."""
 
     stage: int
     """1-based number of the stage in STAGES."""
@@ -28,17 +28,18 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     size: int
     """How many orders the entry names."""
     place: int
+    """The order's index in the entry."""
 
 
 class Idempotency(msgspec.Struct, frozen=True, gc=False):
-    """The client's names for an order: those that a creation registers, or whose window begins with
-    the end of the order.
+    """The client's names for an order: a creation registers them, and their window starts with the
+    end of the order.
     """
 
     keys: tuple[str, ...]
     """Full Redis keys."""
     value: bytes = b""
-    """Of a creation: the order id and the digest of the request."""
+    """Only for a creation: the order id and the digest of the request."""
 
 
 class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -48,32 +49,32 @@ class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     old: bytes
     """The head prefix that the log must hold; empty to create the order."""
     new: bytes
-    """The new head, less its positions."""
+    """The new head without its positions."""
     owes: int
     events: int
     records: bytes
-    """As many records, joined."""
+    """The joined records of these events."""
     delivery: Delivery | None = None
     wake: bool = True
-    """Hand the order to the stage that owes it the next event."""
+    """Deliver the order to the stage of its next event."""
     wait_ms: int = 0
-    """Hand it over only after this long."""
+    """Deliver it only after this time."""
     not_after_ms: int = 0
-    """Refuse (`late`) when the server's clock is past this; 0 is never."""
+    """Refuse the unit (`late`) after this server time; 0: never."""
     idempotency: Idempotency | None = None
     sends: bool = False
-    """A transaction may land after it, or comes nearer to that: refused (`suspended`, `halted`)
-    while the log is."""
+    """It sends a transaction or triggers the order: refused while the log is `suspended` or
+    `halted`."""
     halts: bool | None = None
-    """Sends are refused after this unit (True), or taken again (False)."""
+    """Sends are refused after this unit (True) or accepted again (False)."""
     expires_ms: int | None = None
-    """When the order expires, where this unit changes that or ends the order; 0: no more."""
+    """The order's expiry, where this unit changes it or ends the order; 0: no expiry."""
     note: Note | None = None
-    """The counter it adds to. This and the fields below are for counting only."""
+    """The counter that it increments. This and the fields below are for metrics only."""
     stage: int = 0
-    """The stage that owed the next event before, as its head names it."""
+    """The stage whose event this is, by the code in the old head."""
     since_us: int = 0
-    """When the event before these was written."""
+    """The time of the previous event."""
 
 
 class AppendStatus(Enum):
@@ -81,15 +82,15 @@ class AppendStatus(Enum):
 
     CREATED = "created"
     EXISTS = "exists"
-    """It had been written by an earlier call whose answer was lost."""
+    """It was written by an earlier call whose reply was lost."""
     CONFLICT = "conflict"
     LATE = "late"
     UNVERIFIED = "unverified"
-    """The server has started, or took over, and its log was not compared with the archive yet."""
+    """The server was restarted or promoted and its log is not yet compared with the archive."""
     SUSPENDED = "suspended"
-    """Neither new orders nor sends are taken now."""
+    """New orders and sends are refused."""
     HALTED = "halted"
-    """An operator stopped sends and triggers."""
+    """An operator halted sends and triggers."""
     DUPLICATE = "duplicate"
     """The client's key already names an order."""
     AMBIGUOUS = "ambiguous"
@@ -97,13 +98,13 @@ class AppendStatus(Enum):
 
 
 class AppendResult(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a unit."""
+    """The result of a unit."""
 
     status: AppendStatus
     position: int = 0
-    """Of the last event of the unit, where it was created or exists."""
+    """The position of the unit's last event, where it was created or exists."""
     duplicate_of: bytes = b""
-    """The value kept under the client's key, the later one of two."""
+    """The stored value of the client's key; of two keys, that of the later one."""
 
 
 def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRequest:

@@ -1,7 +1,7 @@
 """Whether a log is still the one that was read before.
 
-Rule of this file: pure but for the read that its caller passes in. A log differs by its epoch, by
-ending too early, or by what it holds at a position that was read before.
+Rule of this file: pure, except for the read that the caller passes in. A log differs by its epoch,
+by an earlier end, or by the entry at a position that was read before.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ class LogIdentity(Enum):
     REGRESSED = auto()
     """It ends before the position."""
     TRIMMED = auto()
-    """It no longer holds the position: nothing is left to compare."""
+    """It no longer holds the position, so the entries cannot be compared."""
     REPLACED = auto()
-    """It holds something else at the position."""
+    """It holds a different entry at the position."""
 
 
 class Continuity(NamedTuple):
-    """The place up to which a log was read."""
+    """How far a log was read."""
 
     epoch: int
     position: int
     digest: bytes | None
-    """Of what the log held at `position`; None where that is unknown and not compared."""
+    """The digest of the entry at `position`; None where it is unknown and not compared."""
 
     def check(self, epoch: int, head: int) -> LogIdentity:
         """Compares the epoch and the newest position of a log."""
@@ -39,7 +39,7 @@ class Continuity(NamedTuple):
         return LogIdentity.REGRESSED if head < self.position else LogIdentity.SAME
 
     def check_digest(self, digest: bytes | None) -> LogIdentity:
-        """Compares what a log holds at the position; None: it does not hold the position."""
+        """Compares the digest of a log's entry at the position; None: the log lacks it."""
         if self.digest is None:
             return LogIdentity.SAME
         if digest is None:

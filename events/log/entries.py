@@ -1,8 +1,8 @@
-"""Entries of the log's stream as they stand there, and which of them the log did not write.
+"""Entries of the log's stream: decodes them and tells which of them no append wrote.
 
 Rule of this file: pure. The append function writes an entry, `meta.position` and the heads of its
-orders in one step. An entry behind that position, or with an id that no append makes, is foreign:
-no reader takes it.
+orders in one step. An entry after that position, or with an id of another form, is foreign: readers
+skip it.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     """It cannot be decoded."""
     OVERLAP = "overlap"
-    """It holds positions that the entry before it holds."""
+    """It holds positions that the previous entry holds."""
     DUPLICATE = "duplicate"
-    """It stands behind the head and repeats events that the log has."""
+    """It is after the head and repeats events that the log has."""
     NOT_CHAINED = "not-chained"
-    """Its events do not continue their orders."""
+    """Its events do not continue the hash chains of their orders."""
     BEYOND_HEAD = "beyond-head"
-    """It stands behind the head; nothing else is known against it."""
+    """It is after the head and has no other fault."""
 
 
 class Batch(NamedTuple):
-    """One log entry: the events `first` to `last` that one writer said in one breath."""
+    """One log entry: the events `first` to `last`, written by one append call."""
 
     first: int
     last: int
     time_us: int
-    """The server's clock at the append."""
+    """The server's time of the append."""
     records: list[HashedEvent]
     data: bytes
     """The stored bytes of all records."""
 
 
 class Stored(NamedTuple):
-    """One event where it stands."""
+    """An event with its position and the server's time of its append."""
 
     position: int
     time_us: int
@@ -56,55 +56,55 @@ class Stored(NamedTuple):
 
 
 class RawEntry(NamedTuple):
-    """An entry as the server answers it."""
+    """An undecoded entry."""
 
     id: str
     fields: tuple[bytes, ...]
-    """Names and values in turn."""
+    """Names and values alternating."""
 
     @property
     def position(self) -> int:
-        """Of its last event, by its id."""
+        """The position of its last event, by its id."""
         return int(self.id.partition("-")[0])
 
     @property
     def own(self) -> bool:
-        """Whether its id is one that an append makes."""
+        """Whether its id has the form that appends use."""
         return self.id.endswith("-0")
 
 
 class Refused(NamedTuple):
-    """An entry that no reader takes."""
+    """An entry that readers skip."""
 
     id: str
     position: int
-    """Of its last event, by its id."""
+    """The position of its last event, by its id."""
     reason: Reason
     detail: str
     order_ids: tuple[str, ...] = ()
-    """The orders that it names, as far as it can be read."""
+    """The orders of its readable events."""
 
     def __str__(self) -> str:
         return f"log entry {self.id} is refused ({self.reason}): {self.detail}"
 
 
 class Tail(NamedTuple):
-    """What stands behind the position that the log says it has come to."""
+    """The entries after `meta.position`."""
 
     refused: list[Refused]
     vouched: int
-    """The last position behind it that a head names: the mark is wrong then, not the entries.
-    0: no head names any."""
+    """The last position after it that a head refers to: `meta.position` is wrong then, not the
+    entries. 0: no head refers to any."""
 
 
 def raw_entry(answer: Any) -> RawEntry:
-    """An entry of an XRANGE answer."""
+    """An entry of an XRANGE reply."""
     entry_id, fields = answer
     return RawEntry(entry_id.decode(), tuple(fields))
 
 
 def batch_of(entry: RawEntry) -> Batch:
-    """The events of an entry. Raises Damaged."""
+    """Decodes an entry. Raises Damaged."""
     try:
         values = dict(zip(entry.fields[::2], entry.fields[1::2], strict=True))
         data = values[b"b"]
@@ -119,7 +119,7 @@ def batch_of(entry: RawEntry) -> Batch:
 
 
 def order_ids(entries: Iterable[RawEntry]) -> set[str]:
-    """The orders that entries name, as far as they can be read."""
+    """The orders of all readable events of entries."""
     ids: set[str] = set()
     for entry in entries:
         try:
@@ -138,7 +138,7 @@ def _order_id(record: HashedEvent) -> str:
 
 
 def tail_of(entries: Sequence[RawEntry], position: int, heads: Mapping[str, OrderHead]) -> Tail:
-    """Judges entries behind `position`, in the order of the stream, given the heads of
+    """Classifies entries after `position`, in the order of the stream, given the heads of
     `order_ids(entries)`.
     """
     refused, vouched = [], 0
@@ -162,12 +162,12 @@ def tail_of(entries: Sequence[RawEntry], position: int, heads: Mapping[str, Orde
 
 
 def foreign_id(entry: RawEntry) -> Refused:
-    """What is said of an entry whose id no append makes."""
+    """The refusal of an entry whose id has another form than appends use."""
     return Refused(entry.id, entry.position, Reason.FOREIGN_ID, "no append makes such an id")
 
 
 def _named(batch: Batch, heads: Mapping[str, OrderHead]) -> bool:
-    """Whether the head of an order names a place in this entry: an append wrote it then."""
+    """Whether the head of an order refers to a position in this entry: an append wrote it then."""
     return any(
         (head := heads.get(_order_id(record))) is not None and position in head.positions
         for position, record in enumerate(batch.records, batch.first)
@@ -175,7 +175,7 @@ def _named(batch: Batch, heads: Mapping[str, OrderHead]) -> bool:
 
 
 def _fault(batch: Batch, heads: Mapping[str, OrderHead]) -> tuple[Reason, str]:
-    """The first thing that an entry does wrong. Events of one order follow each other in it."""
+    """The first fault of an entry. Events of one order are consecutive versions in it."""
     at: dict[str, tuple[int, bytes]] = {i: (head.version, head.hash) for i, head in heads.items()}
     for record in batch.records:
         try:

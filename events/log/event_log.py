@@ -1,7 +1,8 @@
-"""`EventLog`: what the gateway, the runner and the operators' commands use.
+"""`EventLog`: the interface of the log for the gateway, the stages and the operators' commands.
 
-Its life and its connections are here; the invariants are kept by `events/log/redis/functions.lua`.
-Fencing: an append names the epoch of the log that its process joined, and is refused in another.
+This file has its lifecycle and its connections; `events/log/redis/functions.lua` keeps the
+invariants. Fencing: an append names the epoch of the log that its process joined, and is refused in
+another.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from events.log.pair_leases import PairLeases
 from events.log.queries import LogQueries
 from events.log.reader import LogReader
 from events.log.redis.keys import LAYOUT, UPGRADABLE_LAYOUTS, Keys
-from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number
+from events.log.redis.link import LogError, RedisConnection, Unsuitable, meta_number, meta_text
 from events.log.status import LogStatus
 from events.secret import SecretUrl
 
 INBOX_ORDERS = 128
-"""Orders one inbox entry names at most: what one worker takes in one bite."""
+"""The most orders that one inbox entry names: what one worker takes at once."""
 
 EVICTING = ": it must be noeviction, an evicted order is lost"
 
 HEADS_KEPT_MS = 600_000
-"""How long heads of ended, archived orders stay: 1.4 GB at 5,000 orders/s. Creation refuses
+"""How long heads of terminal, archived orders are kept: 1.4 GB at 5,000 orders/s.
 
-ids half as old, so that none can be carried out twice; keys are kept for the whole window."""
+Creation refuses ids of half that age, so that no order is created twice. Idempotency keys are kept
+for the whole window."""
 
 
 class EventLog(LogAppender, LogStatus, LogQueries, Tails):
@@ -50,7 +52,7 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         self.url = SecretUrl.of(url)
         self.build = build
         self.chain = chain
-        """On which chain its orders trade; empty for who only reads, until the log has told."""
+        """The chain on which its orders trade; empty in a read-only process before `open`."""
         self.partition = partition
         self.keys = Keys(partition)
         self.inbox_orders = inbox_orders
@@ -60,12 +62,12 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         """`fsync` (appendfsync always), `waitaof`, or `none`."""
         self.epoch = 0
         self.base = 0
-        """Up to here this epoch has what the one before it had; 0 in the first."""
+        """The last position that this epoch shares with the one before it; 0 in the first."""
         self.joined = False
-        """Whether the log was, when last looked at, the one that was opened."""
+        """Whether the log was the one that was opened, at the last check."""
         self.before_joining: Callable[[], Awaitable[None]] | None = None
-        """What has to be done before this process may append to a log of an older layout: see
-        `names` in `Keys.meta`. Nothing, for a process that takes no orders."""
+        """The migration that must run before this process appends to a log of an older layout: see
+        `names` in `Keys.meta`. None for a process that does not accept orders."""
         self._library = append_library()
         self._writer = RedisConnection(url, "writer")
         self._link = RedisConnection(url, "reader")
@@ -80,14 +82,14 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         )
         self._committer.clear_tail = self.clear_tail
 
-    # -- life ----------------------------------------------------------------------------------
+    # -- lifecycle -----------------------------------------------------------------------------
 
     async def open(self, *, create: bool = True) -> None:
-        """Checks the server's settings and joins the log, or founds it where there is none.
+        """Checks the server's settings and joins the log; with `create`, creates a missing one.
 
-        Raises Missing where there is none and it may not be founded, OtherChain where its orders
-        trade elsewhere, another LogError (Unavailable: try again) or Unsuitable for a server set
-        up wrongly.
+        Raises Missing where there is no log and `create` is false, ClusterMismatch where its
+        orders trade on another chain, Unsuitable for a server with wrong settings, or another
+        LogError (Unavailable: try again).
         """
         await self._check_server()
         server = await self._link.server()
@@ -98,16 +100,14 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         if answer[1] != LAYOUT.encode():
             raise Unsuitable(f"the log has layout {answer[1]!r}, this build reads {LAYOUT}")
         self.epoch, self.base = meta_number(answer[0], "epoch"), meta_number(answer[3], "base")
-        self.chain = self.chain or (answer[4] or b"").decode()
+        self.chain = self.chain or meta_text(answer[4], "chain")
         if answer[5] is None and self.before_joining is not None:
             await self.before_joining()
         self.joined = True
         self._committer.epoch = answer[0]
 
     async def evicts(self) -> str:
-        """The policy by which the server may drop what it holds; empty where it may not, or does
-        not tell.
-        """
+        """The server's eviction policy; empty for `noeviction` or where it is not known."""
         try:
             reply = await self._link.call("CONFIG", "GET", "maxmemory-policy")
         except ResponseError:  # CONFIG is not allowed on many managed servers
@@ -136,27 +136,27 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
             self._committer.after_append = ("WAITAOF", 1, 0, 2000)
 
     async def close(self) -> None:
-        """Finishes the append under way and closes all connections."""
+        """Waits for the append in progress and closes all connections."""
         await self._committer.close()
         await self._writer.close()
         await self._link.close()
         await self._reader.close()
 
-    # -- keeping it small ----------------------------------------------------------------------
+    # -- retention -----------------------------------------------------------------------------
 
     async def expire_heads(self, order_ids: Sequence[str]) -> None:
-        """Lets the heads of terminal, archived orders go after the idempotency window."""
+        """Sets the time to live of the heads of terminal, archived orders."""
         for at in range(0, len(order_ids), 1000):
             keys = [self.keys.order(i) for i in order_ids[at : at + 1000]]
             await self._library.call(self._link, "expire", keys, self.heads_kept_ms)
 
     async def trim(self, first_kept: int) -> int:
-        """Forgets batches wholly before a position. The caller has archived them."""
+        """Deletes batches that end before a position. The caller has archived them."""
         return int(await self._link.call("XTRIM", self.keys.log, "MINID", "~", f"{first_kept}-0"))
 
     async def set_aside(self, order_ids: Sequence[str]) -> None:
-        """Lists orders as parked whose heads are missing or damaged: nobody can say so in an event.
-        A repair makes their heads again, and the list.
+        """Lists orders as parked whose heads are missing or damaged, without an event: nothing can
+        be appended to them. A repair rebuilds the heads and the list.
         """
         if order_ids:
             seconds, us = await self._link.call("TIME")
@@ -167,39 +167,39 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
     # -- names --------------------------------------------------------------------------------
 
     async def keep_names(self, names: Sequence[tuple[str, str, bytes]]) -> set[str]:
-        """Lets names (key, id of its order, value or nothing) of open orders expire no more, and
-        registers those again whose value is given. Answers the orders of which a name is gone.
+        """Removes the expiry of names (Redis key, order id, value or empty) of open orders, and
+        registers missing ones whose value is given. Returns the orders that lack a name.
         """
-        gone: set[str] = set()
+        lacking: set[str] = set()
         for at in range(0, len(names), 1000):
-            some = names[at : at + 1000]
-            keys = [self.keys.open, *(key for key, _, _ in some)]
-            values = [part for _, order_id, value in some for part in (order_id, value)]
+            page = names[at : at + 1000]
+            keys = [self.keys.open, *(key for key, _, _ in page)]
+            values = [part for _, order_id, value in page for part in (order_id, value)]
             reply = await self._library.call(self._link, "keep", keys, *values)
-            gone.update(order_id.decode() for order_id in reply)
-        return gone
+            lacking.update(order_id.decode() for order_id in reply)
+        return lacking
 
     async def names_kept(self) -> None:
-        """Notes that no name of an open order expires any more."""
+        """Records that names of open orders no longer expire."""
         await self._link.call("HSET", self.keys.meta, "names", "kept")
 
-    # -- others --------------------------------------------------------------------------------
+    # -- readers and consumers -----------------------------------------------------------------
 
     async def mark(self, reader: str, position: int) -> None:
-        """Keeps how far a reader has come who has no better place to keep it."""
+        """Stores the position of a reader that has no storage of its own."""
         await self._link.call("SET", self.keys.mark(reader), position)
 
     async def marked(self, reader: str) -> int | None:
-        """What `mark` kept last."""
-        kept = await self._link.call("GET", self.keys.mark(reader))
-        return None if kept is None else int(kept)
+        """The position that `mark` stored last; None before the first."""
+        position = await self._link.call("GET", self.keys.mark(reader))
+        return None if position is None else int(position)
 
     def reader(self, name: str = "reader", *, epoch: int = 0) -> LogReader:
-        """A reader with a connection of its own; with an `epoch`, of that one only."""
+        """A reader with a connection of its own; with an `epoch`, it reads only that epoch."""
         return LogReader(self.url, self.keys, name, epoch=epoch)
 
     def watches(self, watcher: str, *, lease_ms: int) -> PairLeases:
-        """A watcher's view of pairs, books and expiry."""
+        """A watcher's access to pairs, books and expiry."""
         return PairLeases(self.url, self._library, self.keys, watcher, lease_ms=lease_ms)
 
     def inbox(self, stage: str, consumer: str, *, lease_ms: int) -> Inbox:

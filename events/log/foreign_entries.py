@@ -1,7 +1,7 @@
-"""What stands behind the log's head though the log did not write it: looked at, and set aside.
+"""Foreign entries: entries after the log's head that no append wrote.
 
-Such an entry takes the id of the next one, so that nothing can be appended. It is copied to a
-stream of its own, and the log's stream is made anew without it; what the log wrote is never lost.
+Such an entry occupies the id of the next one and blocks appends. It is moved to a stream of its
+own: the log's stream is replaced by a copy without it. Entries that an append wrote are never lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from events.log.redis.link import RedisConnection, Unavailable, meta_number
 
 COPIED_AT_ONCE = 200
 LOOKED_AT = 100
-"""Entries behind the head that are judged one by one; the rest is of the same kind."""
+"""The most entries after the head that are classified one by one."""
 ANSWER_S = 30.0
 
 
@@ -25,27 +25,27 @@ class Foreign(NamedTuple):
     """Entries that the log did not write."""
 
     behind: list[Refused]
-    """In the stream, behind its head; LOOKED_AT of them at most."""
+    """Those in the stream after its head, LOOKED_AT at most."""
     aside: int
-    """How many were set aside and still wait for somebody to look."""
+    """How many were set aside and not yet removed by a repair."""
 
     def __str__(self) -> str:
-        told = str(self.behind[0]) if self.behind else f"{self.aside:,} log entries were set aside"
-        return f"{told}; `engine repair` removes it"
+        text = str(self.behind[0]) if self.behind else f"{self.aside:,} log entries were set aside"
+        return f"{text}; `engine repair` removes it"
 
     def __bool__(self) -> bool:
         return bool(self.behind or self.aside)
 
 
 class Tails:
-    """The part of `EventLog` that judges the end of the stream."""
+    """The part of `EventLog` that classifies the end of the stream."""
 
     keys: Keys
     _link: RedisConnection
     _library: RedisFunctions
 
     async def foreign(self) -> Foreign:
-        """Which entries the log did not write, behind its head or set aside. Raises LogError."""
+        """The entries that no append wrote: after the head, or set aside. Raises LogError."""
         position, _, entries = await self._behind()
         aside = int(await self._link.call("XLEN", self.keys.aside))
         if not entries:
@@ -53,12 +53,12 @@ class Tails:
         return Foreign((await self._judged(entries, position)).refused, aside)
 
     async def tail(self) -> Tail:
-        """What stands behind the position that the log says it has come to. Raises LogError."""
+        """Classifies the entries after the position in `meta`. Raises LogError."""
         position, _, entries = await self._behind()
         return await self._judged(entries, position)
 
     async def _behind(self) -> tuple[int, bytes, list[RawEntry]]:
-        """Position and epoch of the log, and the first entries behind that position."""
+        """Position and epoch of the log, and the first entries after that position."""
         while True:
             position, epoch = await self._link.call("HMGET", self.keys.meta, "position", "epoch")
             at = meta_number(position, "position")
@@ -82,9 +82,9 @@ class Tails:
         return tail_of(entries, position, heads)
 
     async def clear_tail(self) -> None:
-        """Makes room for the next entry: what stands behind the head is set aside.
+        """Sets aside the entries after the head, so that the next entry can be appended.
 
-        Raises Unavailable where heads name what stands there: the log's position is wrong then.
+        Raises Unavailable where order heads refer to these entries: `meta.position` is wrong then.
         """
         position, epoch, entries = await self._behind()
         tail = await self._judged(entries, position)
@@ -100,19 +100,19 @@ class Tails:
         ):
             start = f"({last.decode()}"
         keys = [self.keys.meta, self.keys.log, copy, self.keys.aside]
-        # Of more than LOOKED_AT entries the rest goes with the old stream.
+        # Entries beyond LOOKED_AT are deleted with the old stream.
         ids = [entry.id for entry in entries]
         await self._library.call(
             self._link, "replace", keys, epoch, position, *ids, timeout_s=ANSWER_S
         )
 
     async def aside(self, limit: int = LOOKED_AT) -> list[RawEntry]:
-        """Entries that were set aside, oldest first, each under the id that it had."""
+        """Entries that were set aside, oldest first, each with its former id."""
         reply = await self._link.call("XRANGE", self.keys.aside, "-", "+", "COUNT", limit)
         return [RawEntry(fields[1].decode(), tuple(fields[2:])) for _, fields in reply]
 
     async def forget_aside(self) -> int:
-        """Drops what was set aside; how many entries that were."""
+        """Deletes the entries that were set aside and returns their number."""
         count, _ = await self._link.pipeline([("XLEN", self.keys.aside), ("DEL", self.keys.aside)])
         return int(count)
 
@@ -120,5 +120,5 @@ class Tails:
 def _head(data: bytes | None) -> OrderHead | None:
     try:
         return decode_head(data) if data else None
-    except Exception:  # a damaged head vouches for nothing
+    except Exception:  # a damaged head refers to no entry
         return None

@@ -1,8 +1,8 @@
-"""Group commit: callers bring one order at a time, the log writes what gathers as one batch.
+"""Group commit: appends of concurrent callers are written by one call.
 
-A unit is (order, expected head, new events, new head, settled inbox share): all or none of it.
-While a call is under way the next units gather, so batches grow by themselves under load. New
-orders wait longer while the inboxes of the stages are long (back-pressure).
+A unit is (order, expected head, new events, new head, settled inbox share) and is written as a
+whole or not at all. Units that arrive during a call wait for the next one, so batches grow with
+load. New orders wait longer while the inboxes of the stages are long (back-pressure).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from events.metrics import APPEND, APPEND_FAILURES, WRITES
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
 BACKLOG_ENTRIES = 32
-"""Inbox entries (of up to 128 orders) that stages have before them when acceptance slows down;"""
+"""Unsettled inbox entries (of up to 128 orders) from which calls are delayed."""
 BACKLOG_PAUSE_S = 0.1
-"""… by so much a call at most, at twice as many."""
+"""The longest delay of a call, reached at twice as many entries."""
 BUSY_CALLERS = 4
-"""So many in one call mean load: there, lingering lets the next call carry more."""
+"""Callers in one call that indicate load: lingering then makes the next call larger."""
 
 assert UNITS_PER_CALL < 2**16, "the number of an inbox entry in a call has two bytes"
 
@@ -46,7 +46,7 @@ _APPEND = APPEND.of()
 
 
 def append_library() -> RedisFunctions:
-    """The functions of the log, with the constants that they share with this package."""
+    """The log's function library, with the constants that it shares with this package."""
     constants: dict[str, str | int] = {
         "GROUP": GROUP,
         "ID_LENGTH": ID_LENGTH,
@@ -66,7 +66,7 @@ class _Pending(msgspec.Struct, frozen=True, gc=False):
 
 
 class Committer:
-    """Group commit over one link; one call under way at a time."""
+    """Group commit over one connection; one call at a time."""
 
     def __init__(
         self,
@@ -90,17 +90,17 @@ class Committer:
         self._busy: asyncio.Task[None] | None = None
         self.epoch = b""
         self.clear_tail: Callable[[], Awaitable[None]] | None = None
-        """Makes room where entries that the log did not write stand in the way of the next."""
+        """Sets aside foreign entries that block the next append."""
         self.after_append: tuple[bytes | str | int, ...] | None = None
-        """WAITAOF, where the server does not fsync by itself."""
+        """WAITAOF, where the server does not fsync every write itself."""
 
     def append(
         self, requests: Sequence[AppendRequest], *, timeout_s: float | None = None
     ) -> asyncio.Future[list[AppendResult]]:
-        """One answer a unit, in order.
+        """The result of each unit, in order.
 
-        Without a timeout it keeps trying until the outcome is known. With one, it fails with
-        Unavailable (not written) or Unanswered (may be written) within 0.3 s of the time's end.
+        Without a timeout it retries until the outcome is known. With one, it raises Unavailable
+        (not written) or OutcomeUnknown (may be written) at most 0.3 s after the timeout.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[AppendResult]] = loop.create_future()
@@ -128,9 +128,9 @@ class Committer:
             self._queue.clear()
 
     def _pause_s(self, callers: int) -> float:
-        """How long new orders gather before the next call: the longer, the more are unfinished.
+        """How long units gather before the next call: longer, the more orders are unfinished.
 
-        What is accepted faster than it is finished only lies around, cold: finishing goes first.
+        Orders that are accepted faster than they are finished only queue: finishing has priority.
         """
         behind = min(1.0, max(0, self._backlog - BACKLOG_ENTRIES) / BACKLOG_ENTRIES)
         return max(self._linger_s if callers >= BUSY_CALLERS else 0.0, behind * BACKLOG_PAUSE_S)
@@ -181,7 +181,7 @@ class Committer:
             except Exception as error:  # handed to the callers, who wait for it
                 if isinstance(error, Fenced):
                     WRITES.add("fenced", len(requests))
-                # Once a call went unanswered, a refusal of the next says nothing about it.
+                # After an unanswered call, the error of a later one does not tell its outcome.
                 told = OutcomeUnknown(str(error)) if unanswered else error
                 for pending in batch:
                     if not pending.done.done():
@@ -197,14 +197,14 @@ class Committer:
 
     @staticmethod
     def _give_up(batch: list[_Pending], error: LogError, unanswered: bool) -> list[_Pending]:
-        """Fails those whose time is over; the rest is tried again, with the same bytes."""
+        """Fails callers whose timeout is over; the others are retried with the same bytes."""
         now = asyncio.get_running_loop().time()
         left = []
         for pending in batch:
             if pending.give_up_at is None or pending.give_up_at > now:
                 left.append(pending)
             elif not pending.done.done():
-                # Once a call went unanswered, a later refusal says nothing about the first.
+                # After an unanswered call, the error of a later one does not tell its outcome.
                 lost = OutcomeUnknown(str(error)) if unanswered else Unavailable(str(error))
                 pending.done.set_exception(lost)
         return left
@@ -236,7 +236,7 @@ class Committer:
             inbox_orders=self._inbox_orders,
             window_ms=self._window_ms,
         )
-        # On one connection, or WAITAOF would answer for a client that has written nothing.
+        # On the same connection: WAITAOF covers only the writes of its own client.
         then = [self.after_append] if self.after_append else []
         answer = await self._library.call(
             self._link,
@@ -256,7 +256,7 @@ class Committer:
         return [_appended(result) for result in answer[2:]]
 
     async def close(self) -> None:
-        """Waits for the call under way; what still gathers is written too."""
+        """Waits for the call in progress and for all queued units."""
         if self._busy is not None:
             await asyncio.wait([self._busy])
 

@@ -1,9 +1,9 @@
-"""The head of an order: what an append checks, and the order folded so far.
+"""The head of an order: what an append compares, and the folded order.
 
-Bytes: version u32 BE | hash 32 | who owes the next event u8 | Order | positions u64 BE, of the
-newest events, POSITIONS_KEPT at most: an order may retreat for ever. The older are in the archive.
-The writer brings all but the positions, which only the append function knows. It reads the fixed
-part and never the Order, so a head can be parked that cannot be read.
+Bytes: version u32 BE | hash 32 | next stage code u8 | Order | positions u64 BE of the newest
+events, POSITIONS_KEPT at most, since an order may be rearmed without end. Older positions are in
+the archive. The writer supplies all but the positions, which only the append function knows. That
+function reads the fixed part and not the Order, so an order with an unreadable head can be parked.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")
 PREFIX_LENGTH = _FIXED.size - 1
-"""Version and hash: what an append compares. The next byte is who owes the next event."""
+"""Version and hash, which an append compares. The next byte is the next stage code."""
 NO_STAGE = 0
 PARKED = 255
 RESTING = 254
-"""It waits in a book for a price or a pool; no stage owes it anything."""
+"""The order waits in a book for a price or a pool; no stage works on it."""
 
 DAMAGED = 253
-"""Of a head that cannot be told apart into its parts: nobody works on it before a repair."""
+"""The code of a head that cannot be parsed: no stage works on the order before a repair."""
 
 POSITIONS_KEPT = 128
-"""A kilobyte; most orders have less than ten events."""
+"""One kilobyte; most orders have fewer than ten events."""
 
 STAGE_NUMBER = {stage: number for number, stage in enumerate(STAGES, start=1)}
 
@@ -41,13 +41,13 @@ assert 4 + len(GENESIS) == PREFIX_LENGTH, "a version and a hash"
 
 
 class OrderHead(msgspec.Struct, frozen=True, gc=False):
-    """A head as loaded. `body` is the encoded Order; decoding it may fail for a foreign build."""
+    """A loaded head. `body` is the encoded Order, which another build may have written."""
 
     version: int
     hash: bytes
     owes: int
     positions: tuple[int, ...]
-    """Of its newest events, all of them up to POSITIONS_KEPT."""
+    """The positions of its newest events, POSITIONS_KEPT at most."""
     body: bytes
 
     @property
@@ -57,12 +57,12 @@ class OrderHead(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def state(self) -> State:
-        """The folded state, of whatever stream it is. Raises `msgspec.DecodeError`."""
+        """The folded state of any stream. Raises `msgspec.DecodeError`."""
         return streams.decode(self.body)
 
     @property
     def prefix(self) -> bytes:
-        """What an append expects to find."""
+        """The prefix that an append expects in the log."""
         return prefix(self.version, self.hash)
 
 
@@ -72,12 +72,12 @@ def new_order(order_id: str, account: str) -> Order:
 
 
 def prefix(version: int, digest: bytes) -> bytes:
-    """The checked part of a head; empty for an order that does not exist yet."""
+    """The compared part of a head; empty for an order without events."""
     return version.to_bytes(4) + digest if version else b""
 
 
 def next_stage_code(order: State) -> int:
-    """Who owes the next event, as the head stores it."""
+    """The code in the head: a stage's number, NO_STAGE, PARKED or RESTING."""
     if type(order) is not Order:
         return NO_STAGE
     if order.parked and not order.terminal:
@@ -89,13 +89,13 @@ def next_stage_code(order: State) -> int:
 
 
 def owes_of(data: bytes | None) -> int | None:
-    """Who owes the next event, of a head as it is stored; None where there is none."""
+    """The next stage code of a stored head; None without a head or code."""
     return data[PREFIX_LENGTH] if data and len(data) > PREFIX_LENGTH else None
 
 
 def decode_head(data: bytes) -> OrderHead:
-    """Inverse of what the append function writes. A head that no append wrote is `UNREADABLE`: it
-    concerns one order, and whoever loads many goes on with the others.
+    """Parses a head that the append function wrote; `UNREADABLE` for other bytes, so that callers
+    that load many orders can continue with the others.
     """
     if len(data) < _FIXED.size:
         return UNREADABLE
@@ -106,7 +106,7 @@ def decode_head(data: bytes) -> OrderHead:
         return UNREADABLE
     positions = struct.unpack_from(f">{kept}Q", data, first)
     body = data[_FIXED.size : first]
-    if version > kept and not _is_one_value(body):  # of layout 2, which kept all positions
+    if version > kept and not _is_one_value(body):  # layout 2 kept all positions
         body = data[_FIXED.size : len(data) - 8 * version]
     return OrderHead(version, digest, owes, positions, body)
 
@@ -123,26 +123,26 @@ _value = msgspec.msgpack.Decoder(msgspec.Raw)
 
 
 def encode_head(version: int, digest: bytes, owes: int, body: bytes) -> bytes:
-    """All of a head but its positions."""
+    """A head without its positions."""
     return _FIXED.pack(version, digest, owes) + body
 
 
 def head_of(new: bytes) -> OrderHead:
-    """The head that a unit writes, its positions left out: they are not needed to append to it."""
+    """The head that a unit writes, without its positions: appends do not need them."""
     version, digest, owes = _FIXED.unpack_from(new)
     return OrderHead(version, digest, owes, (), new[_FIXED.size :])
 
 
 def order_in(head: OrderHead, order_id: str) -> Order:
-    """The order of a head that was loaded under this id. Raises as `state_in`, and for what is no
-    order.
+    """The order of a head that was loaded under this id. Raises as `state_in`, and for the state
+    of another stream.
     """
     return _checked(head, head.order, order_id)
 
 
 def state_in(head: OrderHead, stream_id: str) -> State:
-    """The state of a head that was loaded under this id. Raises `msgspec.DecodeError` for a head
-    that no append wrote there: who goes by it would write an event of another stream.
+    """The state of a head that was loaded under this id. Raises `msgspec.DecodeError` where the
+    head belongs to another stream or version: an append to it would write a wrong event.
     """
     return _checked(head, head.state, stream_id)
 
@@ -158,7 +158,7 @@ def engine_in(head: OrderHead) -> EngineState:
 def _checked(head: OrderHead, state: S, stream_id: str) -> S:
     if state.id != stream_id:
         raise msgspec.DecodeError(f"the head is of order {state.id}")
-    if state.version != head.version and head.owes != PARKED:  # parked ones may be behind
+    if state.version != head.version and head.owes != PARKED:  # a parked order's body may be older
         raise msgspec.DecodeError(f"the head is at version {head.version}, its order another")
     return state
 
@@ -166,4 +166,4 @@ def _checked(head: OrderHead, state: S, stream_id: str) -> S:
 EMPTY = OrderHead(0, GENESIS, NO_STAGE, (), b"")
 
 UNREADABLE = OrderHead(0, GENESIS, DAMAGED, (), b"")
-"""Its `order` raises `msgspec.DecodeError`, as that of each head which cannot be read."""
+"""The result for bytes that are not a head. Its `order` raises `msgspec.DecodeError`."""

@@ -1,7 +1,8 @@
-"""The inbox of a stage, a consumer group: orders, delivered at least once, under a lease.
+"""The inbox of a stage, a consumer group: its work queue, delivered at least once, under a lease.
 
-An entry names one order or several. It only says "look": what an order owes follows from its head.
-Reading order: what others held too long, what is ours and was never seen, what is new.
+An entry names one or several orders and no work: what an order needs follows from its head. Entries
+are read in this order: expired leases of other consumers, own pending entries that were never
+processed, new entries.
 """
 
 from __future__ import annotations
@@ -23,38 +24,37 @@ from events.secret import SecretUrl
 DUE_LIMIT = 500
 RECLAIM_LIMIT = 20
 REQUEUED_MAX = 10_000
-"""Entries that a worker which leaves puts back; the others stay pending until its leases end."""
+"""The most entries that a worker requeues on shutdown; others stay pending until leases end."""
 SUSPECT_DELIVERY_COUNT = 2
-"""An entry that lost its worker so often may be a killer: it is handed over alone."""
+"""Deliveries after which an entry may be what crashes workers: it is handed over alone."""
 WATCHDOG_S = 5.0
-"""How much longer than its block a blocking read may take before the connection is given up."""
+"""How much longer than its block time a blocking read may take before it times out."""
 
 
 def _ids(joined: bytes) -> tuple[str, ...]:
-    text = joined.decode("ascii", errors="replace")  # a character a byte: damage moves no place
+    text = joined.decode("ascii", errors="replace")  # one character a byte: damage keeps offsets
     return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
 
 class InboxMessage(NamedTuple):
-    """One inbox entry in hand."""
+    """A delivered inbox entry."""
 
     id: bytes
     stage: int
     order_ids: tuple[str, ...]
     deliveries: int
-    """How often it had been delivered before without being settled."""
+    """How often it was delivered before without being settled."""
     head: bytes = b""
-    """That of its one order when the entry was made, where it came along. An append on a stale one
-
-    is a conflict, so it is as good as one loaded now."""
+    """The head of its single order when the entry was written, where it was included. An append on
+    a stale head is a conflict, so it is as safe as one loaded now."""
 
     def delivery(self, index: int) -> Delivery:
-        """What settles the order at `index`."""
+        """The delivery that settles the order at `index`."""
         return Delivery(self.stage, self.id, len(self.order_ids), index)
 
 
 class Inbox:
-    """One consumer's view of one stage's inbox."""
+    """A consumer of a stage's inbox."""
 
     def __init__(
         self,
@@ -80,18 +80,18 @@ class Inbox:
         self._reclaim_at = 0.0
         self._held: dict[bytes, set[int]] = {}
         self._abandoned: set[bytes] = set()
-        """Given up here: they come back once their lease has run out, which counts."""
+        """Entries given up here: they are delivered again after their lease, which counts."""
 
     @property
     def held_orders(self) -> int:
-        """Orders delivered here and not settled yet."""
+        """How many orders were delivered here and are not settled yet."""
         return sum(len(indexes) for indexes in self._held.values())
 
     async def open(self) -> None:
-        """Makes the consumer group where it is missing, at 0: settled entries are gone.
+        """Creates the consumer group where it is missing, at 0: settled entries are deleted.
 
-        Where it is missing the inbox may be lost: what is owed is put into it first, so that a
-        crash in between does not leave a group that looks as if nothing were owed.
+        A missing group may mean a lost inbox. The entries of open orders are rebuilt first, so that
+        a crash in between does not leave a group with an empty inbox.
         """
         try:
             groups = await self._caller.call("XINFO", "GROUPS", self._key)
@@ -113,10 +113,10 @@ class Inbox:
                 raise
 
     async def take(self, count: int, *, block_ms: int) -> list[InboxMessage]:
-        """Up to `count` entries; an empty list when none came within `block_ms`.
+        """Up to `count` entries; an empty list when none arrived within `block_ms`.
 
-        Raises Unavailable or Unanswered; calling again is always right. A cancelled call may have
-        been given entries: the next one finds them.
+        Raises Unavailable or OutcomeUnknown; calling again is always safe. Entries that were
+        delivered to a cancelled call are returned by the next one.
         """
         now = asyncio.get_running_loop().time()
         try:
@@ -142,14 +142,14 @@ class Inbox:
         if block_ms is not None:
             command += ["BLOCK", block_ms]
         command += ["STREAMS", self._key, start]
-        # A fresh connection must look at its own pending entries first (id 0).
+        # A new connection must read its own pending entries first (id 0).
         connects = self._reader.connects
         try:
             answer = await self._reader.call(
                 *command, timeout_s=(block_ms or 0) / 1000 + WATCHDOG_S
             )
         except BaseException:
-            # What was delivered into a lost answer is pending for us and seen by nobody.
+            # Entries of a lost reply are pending for this consumer and not processed.
             self._seen_connects = -1
             raise
         if connects == 0:
@@ -172,7 +172,7 @@ class Inbox:
             RECLAIM_LIMIT,
             SUSPECT_DELIVERY_COUNT,
         )
-        # What is in hand here was only renewed too late, as after a stop of the whole process.
+        # Entries held here were only renewed too late, as after a pause of the whole process.
         return [
             self._hold(entry_id, joined, times)
             for entry_id, times, joined in taken
@@ -188,11 +188,11 @@ class Inbox:
         return InboxMessage(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)
 
     def holds(self, message: InboxMessage) -> bool:
-        """Whether any of it is in hand here."""
+        """Whether this consumer still holds orders of the entry."""
         return message.id in self._held
 
     def mark_acked(self, deliveries: Iterable[Delivery]) -> None:
-        """Tells that an append has settled these, so that their lease need not be renewed."""
+        """Stops renewing the leases of deliveries that an append has settled."""
         for delivery in deliveries:
             if indexes := self._held.get(delivery.entry):
                 indexes.discard(delivery.place)
@@ -200,23 +200,23 @@ class Inbox:
                     del self._held[delivery.entry]
 
     def nack(self, deliveries: Iterable[Delivery]) -> None:
-        """Gives up the leases of these, without a word to the server: they run out."""
+        """Gives up leases without a call to the server: they expire there."""
         for delivery in deliveries:
             if self._held.pop(delivery.entry, None) is not None:
                 self._abandoned.add(delivery.entry)
 
     async def renew(self) -> list[bytes]:
-        """Keeps the leases of what is in hand; returns the entries that are no longer ours."""
+        """Renews the leases of held entries; returns the entries whose lease was lost."""
         if not self._held:
             return []
         lost: list[bytes] = await self._library.call(
             self._caller, "renew", [self._key], self._consumer, *self._held
         )
-        # One that was settled while we asked is no loss.
+        # An entry that was settled during the call is not lost.
         return [entry for entry in lost if self._held.pop(entry, None) is not None]
 
     async def split(self, message: InboxMessage) -> None:
-        """Puts each order of an entry back on its own."""
+        """Requeues each order of an entry in an entry of its own."""
         await self._requeue([message.id], 1)
 
     async def _requeue(self, entries: list[bytes], orders_per_entry: int) -> None:
@@ -232,9 +232,9 @@ class Inbox:
             self._held.pop(entry, None)
 
     async def promote_due(self) -> tuple[int, int | None]:
-        """Hands over the orders whose wait is over.
+        """Moves orders whose delay is over from the due-set to the inbox.
 
-        Returns how many those were and the ms until the next, None when nothing waits.
+        Returns how many were moved and the ms until the next; None for an empty due-set.
         """
         moved, next_ms = await self._library.call(
             self._caller,
@@ -246,7 +246,9 @@ class Inbox:
         return moved, None if next_ms < 0 else next_ms
 
     async def rebuild_from_open_orders(self, *, but: Collection[str] = ()) -> int:
-        """Rebuilds a lost inbox from the index of open orders; returns how many it named."""
+        """Rebuilds a lost inbox from the index of open orders, without the orders in `but`; returns
+        how many orders were added.
+        """
         cursor: Any = b"0"
         named = 0
         number = STAGE_NUMBER[self._stage]
@@ -267,7 +269,9 @@ class Inbox:
                 return named
 
     async def deregister(self) -> None:
-        """Puts back what is unsettled, so that a graceful stop is no attempt, and goes."""
+        """Requeues unsettled orders, so that a graceful stop is not an attempt, and deletes the
+        consumer.
+        """
         answer = await self._caller.call(
             "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", REQUEUED_MAX,
             "STREAMS", self._key, "0",
@@ -275,7 +279,7 @@ class Inbox:
         pending = [entry_id for _, items in answer or () for entry_id, _ in items]
         if pending:
             await self._requeue(pending, self._inbox_orders)
-        # A consumer that still has pending entries is left alone: deleting it would drop them.
+        # A consumer that still has pending entries is kept: deleting it would drop them.
         left = await self._caller.call("XPENDING", self._key, GROUP, "-", "+", 1, self._consumer)
         if not left:
             await self._caller.call("XGROUP", "DELCONSUMER", self._key, GROUP, self._consumer)

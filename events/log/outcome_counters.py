@@ -1,4 +1,4 @@
-"""Counts what was written, by those who wrote it: one look at each answer of an append call."""
+"""Metrics of appends, counted by the process that wrote the events."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ OUTCOME_COUNTERS: dict[type[Fact], Note] = {
     OrderParked: (PARKED.counts, ""),
     TransactionInDoubt: (DOUBTS.counts, ""),
 }
-"""By the last fact of the unit."""
+"""The last fact of a unit -> the counter that it increments."""
 
 _WRITES = WRITES.counts
 _SPREADS = {number: STAGE.of(stage) for stage, number in STAGE_NUMBER.items()}
 
 
 def tally(requests: Sequence[AppendRequest], answers: Sequence[AppendResult]) -> None:
-    """Every order pays for this, several times: whole µs, nothing made, nothing called in vain."""
+    """Counts the results of an append call.
+
+    It runs several times an order and takes whole µs, so it avoids allocations and calls.
+    """
     now_s = time.time()
     written = 0
     for request, answer in zip(requests, answers):  # noqa: B905 - one answer a unit: the log's promise
@@ -46,7 +49,7 @@ def tally(requests: Sequence[AppendRequest], answers: Sequence[AppendResult]) ->
         if not answer.position:
             WRITES.add(answer.status.value)
             continue
-        # One that `exists` is ours too: the answer of the call that wrote it was lost.
+        # `exists` counts too: an earlier call of this process wrote it and lost the reply.
         written += 1
         note = request.note
         if note is not None:

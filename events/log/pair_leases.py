@@ -1,7 +1,7 @@
-"""What watchers need of the log: who follows which pair, what changed in books, what expires.
+"""The log's operations for watchers: leases of pairs, news of books, and expiring orders.
 
-A watcher's claim on a pair is a lease by server time. It keeps two watchers from doing the same
-work; that no order is triggered twice is up to its version.
+A lease of a pair runs by server time. It keeps two watchers from doing the same work; the order's
+version, not the lease, ensures that it is triggered only once.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ NEWS_PER_READ = 100
 
 
 class PairProgress(NamedTuple):
-    """How far somebody followed a pair: through a slot, for the orders of which it had heard."""
+    """How far a pair was followed: the ticks through a slot, for the orders known by then."""
 
     slot: int
     news: int
-    """The number of the last news that it had heard."""
+    """The number of the last news that the watcher had read."""
 
 
 class LeaseGrant(NamedTuple):
     """The answer to a claim."""
 
     watchers: list[str]
-    """Those that are alive, we among them."""
+    """The live watchers, this one included."""
     held: dict[str, PairProgress | None]
-    """The pairs that are ours now, and how far each was followed; None: never."""
+    """The pairs that this watcher holds, and how far each was followed; None: not yet."""
 
 
 class ExpiredOrders(NamedTuple):
-    """Orders whose time is over, on the server's clock."""
+    """Orders that expired by the server's clock."""
 
     time_us: int
     order_ids: list[str]
 
 
 class PairLeases:
-    """One watcher's view."""
+    """A watcher's access to pairs, books and expiry."""
 
     def __init__(
         self,
@@ -67,13 +67,12 @@ class PairLeases:
     # -- pairs ---------------------------------------------------------------------------------
 
     async def claim(self, pairs: Mapping[str, int | None], news: int) -> LeaseGrant:
-        """Says that we live, takes or keeps these pairs, notes how far each was followed: through
-
-        a slot, for all orders that the news through number `news` named.
+        """Renews the watcher, takes or renews the leases of pairs, and stores the progress of each:
+        ticks through a slot, for all orders that the news through number `news` named.
         """
-        named: list[str | int] = []
+        arguments: list[str | int] = []
         for pair, slot in pairs.items():
-            named += (pair, "" if slot is None else slot)
+            arguments += (pair, "" if slot is None else slot)
         live, *followed = await self._library.call(
             self._caller,
             "watch",
@@ -81,7 +80,7 @@ class PairLeases:
             self.watcher,
             self._lease_ms,
             news,
-            *named,
+            *arguments,
         )
         held = {
             pair: PairProgress(int(progress[0]), int(progress[1])) if progress[0] else None
@@ -91,20 +90,20 @@ class PairLeases:
         return LeaseGrant(sorted(name.decode() for name in live), held)
 
     async def release(self, pairs: Sequence[str] = ()) -> None:
-        """Gives pairs back; without any named, this watcher is gone."""
+        """Releases leases of pairs; without pairs, deregisters this watcher."""
         keys = [self._keys.watchers, self._keys.leases]
         await self._library.call(self._caller, "unwatch", keys, self.watcher, *pairs)
 
     # -- books ---------------------------------------------------------------------------------
 
     async def newest(self) -> int:
-        """The number of the newest news."""
+        """The number of the last news."""
         return int(await self._caller.call("HGET", self._keys.meta, "news") or 0)
 
     async def news(self, after: int, *, block_ms: int) -> tuple[int, list[str]]:
-        """The number of the last news read, and the orders that it names, each once.
+        """The number of the last news read, and the orders that the news name, each once.
 
-        Raises Regressed where news after `after` are trimmed away: the book is to be made anew.
+        Raises LogTruncated where news after `after` are trimmed: the book has to be rebuilt.
         """
         answer = await self._follower.call(
             "XREAD", "COUNT", NEWS_PER_READ, "BLOCK", block_ms,
@@ -114,7 +113,7 @@ class PairLeases:
         return _named(after, answer[0][1] if answer else ())
 
     async def all_news(self, after: int) -> tuple[int, set[str]]:
-        """As `news`, through the newest, without waiting for any. Raises Regressed."""
+        """As `news`, through the last one, without blocking. Raises LogTruncated."""
         named: set[str] = set()
         while entries := await self._caller.call(
             "XRANGE", self._keys.book, f"({after}-0", "+", "COUNT", SCAN
@@ -124,7 +123,7 @@ class PairLeases:
         return after, named
 
     async def resting(self) -> AsyncGenerator[list[OrderHead]]:
-        """The heads of all orders that rest, in pages; one that moves meanwhile may come twice."""
+        """The heads of all resting orders, in pages; a changing order may be in two of them."""
         cursor: Any = b"0"
         while True:
             cursor, pairs = await self._caller.call("ZSCAN", self._keys.open, cursor, "COUNT", SCAN)
@@ -137,7 +136,7 @@ class PairLeases:
     # -- expiry --------------------------------------------------------------------------------
 
     async def due(self, limit: int) -> ExpiredOrders:
-        """The orders that expired and have not ended, at most so many."""
+        """Up to `limit` orders that expired and are not terminal."""
         time, pairs = await self._caller.pipeline(
             [("TIME",), ("ZRANGE", self._keys.expiry, 0, limit - 1, "WITHSCORES")]
         )
@@ -150,7 +149,7 @@ class PairLeases:
         return ExpiredOrders(time_us, ids)
 
     async def expires(self, order_id: str, at_ms: int | None) -> None:
-        """Looks at the order again then; None: never."""
+        """Sets the time at which `due` returns the order; None: never."""
         if at_ms is None:
             await self._caller.call("ZREM", self._keys.expiry, order_id)
         else:

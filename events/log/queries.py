@@ -1,4 +1,4 @@
-"""Asking the log: heads, histories, how much waits for whom."""
+"""Queries of the log: heads, histories, positions and the lag of stages."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from events.log.workers import Workers
 from events.order import STAGES
 
 MEMORY_SHARE = 0.8
-"""New orders are refused from this share of maxmemory on, so that those in flight can end."""
+"""The share of maxmemory above which new orders are refused, so that open ones can finish."""
 
 
 class StageLag(NamedTuple):
     """How far a stage is behind."""
 
     orders: int
-    """Orders that wait for its next event, those that wait for a time included."""
+    """Orders that wait for the stage's next event, delayed ones included."""
     waiting: int
-    """Of these: in the due-set."""
+    """Those of them in the due-set."""
     oldest_ms: int
-    """Age of the oldest inbox entry, 0 when there is none."""
+    """Age of the oldest inbox entry; 0 for an empty inbox."""
 
 
 class LogQueries:
-    """The part of `EventLog` that changes nothing."""
+    """The part of `EventLog` that only reads."""
 
     keys: Keys
     epoch: int
@@ -38,19 +38,19 @@ class LogQueries:
     _reader: LogReader
 
     async def load(self, order_ids: Sequence[str]) -> list[OrderHead | None]:
-        """The heads of orders, None where there is none (any more)."""
+        """The heads of orders; None for an order that is unknown or whose head has expired."""
         if not order_ids:
             return []
         heads = await self._link.call("MGET", *(self.keys.order(i) for i in order_ids))
         return [None if data is None else decode_head(data) for data in heads]
 
     async def lookup_idempotency_keys(self, keys: Sequence[str]) -> list[bytes | None]:
-        """What stands under idempotency keys, None where nothing does (any more)."""
+        """The values of idempotency keys; None for a key that is unknown or has expired."""
         values: list[bytes | None] = await self._link.call("MGET", *keys) if keys else []
         return values
 
     async def history(self, positions: Sequence[int]) -> list[Stored]:
-        """The events at these positions, as far as the log still holds them."""
+        """The events at these positions that the log still holds."""
         return await self._reader.at(positions)
 
     async def position(self) -> int:
@@ -58,28 +58,28 @@ class LogQueries:
         return meta_number(await self._link.call("HGET", self.keys.meta, "position"), "position")
 
     async def epoch_and_position(self) -> tuple[int, int]:
-        """Epoch and newest position of the log that is there now; (0, 0) where there is none."""
+        """Epoch and newest position of the log on the server; (0, 0) where there is none."""
         epoch, position = await self._link.call("HMGET", self.keys.meta, "epoch", "position")
-        # Joined again, too: a log that was missing for a moment may be seen so by this call alone,
-        # and then no process opens it again.
+        # Also set to True again: after a short absence that only this call noticed, no process
+        # would open the log again.
         self.joined = bool(self.epoch) and meta_number(epoch, "epoch") == self.epoch
         return meta_number(epoch, "epoch"), meta_number(position, "position")
 
     async def bounds(self) -> tuple[int, int]:
-        """First and last position that the log still holds; (1, 0) when it holds none."""
+        """First and last position that the log still holds; (1, 0) for an empty log."""
         return await self._reader.bounds()
 
     async def ping(self, *, timeout_s: float = 1.0) -> None:
-        """Raises LogError when the server does not answer in time."""
+        """Raises LogError where the server does not answer in time."""
         await self._link.call("PING", timeout_s=timeout_s)
 
     async def memory_short(self) -> bool:
-        """Whether so much memory is used that new orders are refused."""
+        """Whether memory use is above the share at which new orders are refused."""
         used, limit = await self.memory()
         return limit > 0 and used > limit * MEMORY_SHARE
 
     async def memory(self) -> tuple[int, int]:
-        """Bytes that the server uses, and may use; 0: no limit."""
+        """Bytes that the server uses, and its limit; 0: no limit."""
         info = (await self._link.call("INFO", "memory")).decode()
         values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
         return int(values["used_memory"]), int(values.get("maxmemory", 0))
@@ -102,11 +102,11 @@ class LogQueries:
         return lags
 
     async def workers(self) -> Workers:
-        """Whether somebody reads the inboxes, and what stands at their fronts."""
+        """The workers of each stage, and the oldest entry of each inbox."""
         return await workers.look(self._link, self.keys)
 
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
-        """Parked orders and when (ms) they were parked, oldest first."""
+        """Parked orders and the times (ms) at which they were parked, oldest first."""
         pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
         ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]
         return list(zip(ids, (int(float(ms)) for ms in pairs[1::2]), strict=True))
@@ -131,15 +131,15 @@ class LogQueries:
         return int(await self._link.call("ZCARD", self.keys.open))
 
     async def find_missing_from_indexes(self, order_ids: Sequence[str]) -> dict[str, str]:
-        """Of these, the orders that are open and stand in no list of open ones, or expire and stand
-        in no list of those; and which list that is.
+        """Open orders that are missing from the index of open orders or, where they expire, from
+        the expiry index: order id -> the index that lacks it.
         """
         keys, missing = self.keys, dict[str, str]()
         commands = [
             ("ZSCORE", key, order_id) for order_id in order_ids for key in (keys.open, keys.expiry)
         ]
         scores = await self._link.pipeline(commands) if commands else []
-        # After the lists: an order that has ended meanwhile is in none, and its head says so.
+        # After the indexes: an order that ended meanwhile is in none, and its head shows that.
         for number, head in enumerate(await self.load(order_ids)):
             if head is None or not head.owes:
                 continue
@@ -153,9 +153,9 @@ class LogQueries:
     async def open_page(
         self, cursor: int = 0, *, count: int = 100
     ) -> tuple[int, dict[str, OrderHead]]:
-        """Heads of about `count` orders that are not terminal, and the next cursor; 0: no more.
+        """The next cursor (0: the last page), and the heads of about `count` open orders.
 
-        What is open all the while comes in one page or another, and may come twice.
+        An order that stays open throughout is in at least one page, and may be in several.
         """
         following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
         ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]

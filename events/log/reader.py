@@ -1,8 +1,8 @@
-"""Reading the log: batches after a position, a tail that follows, records of one order.
+"""Reads the log: batches after a position, a blocking tail, the events of one order.
 
-Rule of this file: nobody is given an entry that the log did not write. `meta.position` is asked for
-in the write that asks for entries: what stands behind it, or has an id that no append makes, is
-left out. `LogReader.raw` alone shows everything, to those who audit and repair.
+Rule of this file: entries that no append wrote are not returned. `meta.position` is read together
+with the entries: those after it, or with an id of another form, are skipped. Only `LogReader.raw`
+returns every entry, for audit and repair.
 """
 
 from __future__ import annotations
@@ -31,53 +31,53 @@ WATCHDOG_S = 5.0
 BATCHES_PER_READ = 100
 REFUSED_KEPT = 100
 PAUSE_S = 0.1
-"""Between two looks of a tail while entries stand behind the head: a blocking read returns at once
-then."""
+"""Pause between two reads of a tail while there are foreign entries after the head, with which a
+blocking read returns at once."""
 
 
 class LogReader:
-    """Reads batches. Each follower makes its own: a blocked read occupies its connection."""
+    """Reads batches. A blocking read occupies the connection: each consumer has a reader."""
 
     def __init__(
         self, url: SecretUrl | str, keys: Keys, name: str = "reader", *, epoch: int = 0
     ) -> None:
-        """With an `epoch`, reading a log of another one raises Fenced."""
+        """With an `epoch`, reading a log of another epoch raises Fenced."""
         self._link = RedisConnection(url, name)
         self._key = keys.log
         self._mark = ("HMGET", keys.meta, "position", "aside", "epoch")
         self._epoch = epoch
         self.refused: dict[str, Refused] = {}
-        """Entries within the log that were left out, by id; the first REFUSED_KEPT."""
+        """Foreign entries before the head that were skipped, by id; the first REFUSED_KEPT."""
 
     async def read(self, after: int, *, batches: int = BATCHES_PER_READ) -> list[Batch]:
         """The next batches, the first of which may begin at or before `after`.
 
-        Raises Regressed where the log does not have what follows `after`: it was trimmed, or is
-        Damaged there. The archive may have it.
+        Raises LogTruncated where the log lacks the event that follows `after`: it was trimmed, or
+        is Damaged there. The archive may hold it.
         """
         start = f"{after + 1}-0"
         while True:
             before, entries, now = await self._link.pipeline(
                 [self._mark, ("XRANGE", self._key, start, "+", "COUNT", batches), self._mark]
             )
-            if before[1] != now[1]:  # entries were set aside meanwhile: others may have their ids
+            if before[1] != now[1]:  # entries were set aside meanwhile: ids may be reused
                 continue
             position = self._position(now)
             written = self._written(entries, position)
             if written or not entries or raw_entry(entries[-1]).position > position:
                 return _continuous(after, written)
-            start = f"({entries[-1][0].decode()}"  # a page of entries that the log did not write
+            start = f"({entries[-1][0].decode()}"  # a page of foreign entries only
 
     async def tail(
         self, after: int, *, block_ms: int = BLOCK_MS
     ) -> AsyncGenerator[list[Batch], None]:
-        """Follows the log for ever. Yields an empty list when nothing came within `block_ms`.
+        """Follows the log without end. Yields an empty list when nothing arrives within `block_ms`.
 
-        Raises Unavailable, Unanswered (call again with the last position seen) or Regressed.
+        Raises LogTruncated, or Unavailable or OutcomeUnknown: call again after the last position.
         """
         command = ("XREAD", "COUNT", BATCHES_PER_READ, "BLOCK", block_ms, "STREAMS", self._key)
         while True:
-            # The second mark is asked for as soon as the first entries are there.
+            # The server reads the second mark right after the first entries arrive.
             before, answer, now = await self._link.pipeline(
                 [self._mark, (*command, f"{after}-0"), self._mark],
                 timeout_s=block_ms / 1000 + WATCHDOG_S,
@@ -101,7 +101,7 @@ class LogReader:
         return meta_number(mark[0], "position")
 
     def _written(self, answers: Sequence[Any], position: int) -> list[RawEntry]:
-        """Those that the log wrote, of entries as they come."""
+        """The entries up to `position` that appends wrote; notes the others as refused."""
         written = []
         for answer in answers:
             entry = raw_entry(answer)
@@ -114,7 +114,7 @@ class LogReader:
         return written
 
     async def at(self, positions: Sequence[int]) -> list[Stored]:
-        """The events at these positions; those that are trimmed away or damaged are left out."""
+        """The events at these positions, without those that are trimmed or damaged."""
         if not positions:
             return []
         mark, *answers = await self._link.pipeline(
@@ -142,7 +142,7 @@ class LogReader:
             return None
 
     async def bounds(self) -> tuple[int, int]:
-        """First and last position that the log still holds; (1, 0) when it holds none."""
+        """First and last position that the log still holds; (1, 0) for an empty log."""
         mark, first = await self._link.pipeline(
             [self._mark, ("XRANGE", self._key, "-", "+", "COUNT", 1)]
         )
@@ -154,12 +154,12 @@ class LogReader:
         entry = raw_entry(first[0])
         try:
             start = batch_of(entry).first
-        except Damaged:  # where it begins nobody can tell
+        except Damaged:  # its first position is not known
             start = entry.position
         return start, raw_entry(last[0]).position
 
     async def entry_at(self, position: int) -> Batch | None:
-        """The batch that holds a position, None where it is trimmed or not yet written.
+        """The batch that holds a position; None where it is trimmed or not yet written.
 
         Raises Damaged.
         """
@@ -173,7 +173,7 @@ class LogReader:
         return None
 
     async def raw(self, after: str = "", *, count: int = BATCHES_PER_READ) -> list[RawEntry]:
-        """The next entries of the stream behind an id, whoever wrote them; "": from its start."""
+        """All entries of the stream after an id, foreign ones too; "": from its start."""
         start = f"({after}" if after else "-"
         entries = await self._link.call("XRANGE", self._key, start, "+", "COUNT", count)
         return [raw_entry(entry) for entry in entries]
@@ -184,8 +184,8 @@ class LogReader:
 
 
 def _continuous(after: int, entries: Sequence[RawEntry]) -> list[Batch]:
-    """Their batches, up to the first entry that does not continue; that is raised where it is the
-    first of all.
+    """Decodes entries up to the first that does not continue the positions. Raises LogTruncated
+    where that is the first one.
     """
     batches: list[Batch] = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Whether somebody reads the inboxes, and what stands at their fronts."""
+"""The liveness of workers and watchers, and the oldest entry of each inbox."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from events.order import STAGES
 
 
 class StageState(NamedTuple):
-    """A stage as the server sees it."""
+    """The workers and the inbox of a stage."""
 
     silent_ms: int | None
-    """Since a worker of it was last heard; None: it has none."""
+    """Time since the last call of any of its workers; None: it has no worker."""
     front: bytes
-    """Its oldest inbox entry that is not settled, delivered or not; empty: there is none."""
+    """Id of its oldest unsettled inbox entry, delivered or not; empty for an empty inbox."""
 
 
 class Workers(NamedTuple):
-    """Who works."""
+    """The state of all stages and of the watchers."""
 
     stages: dict[str, StageState]
     watchers: int
-    """How many live that follow prices and pools."""
+    """How many live watchers there are; they follow prices and pools."""
     resting: int
-    """Orders that wait for these."""
+    """Orders that rest until a watcher triggers them."""
 
 
 async def look(link: RedisConnection, keys: Keys) -> Workers:
-    """Asks the server. Raises LogError."""
+    """Queries the server. Raises LogError."""
     silences = [await _silent_ms(link, keys.inbox(stage)) for stage in STAGES]
     time, resting, *fronts = await link.pipeline(
         [
@@ -52,7 +52,7 @@ async def look(link: RedisConnection, keys: Keys) -> Workers:
 async def _silent_ms(link: RedisConnection, inbox: str) -> int | None:
     try:
         consumers = await link.call("XINFO", "CONSUMERS", inbox, GROUP)
-    except ResponseError:  # no inbox, or no group: nobody has ever come
+    except ResponseError:  # no inbox or no group: no worker has started yet
         return None
-    told = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
-    return min((row[b"idle"] for row in told), default=None)
+    rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
+    return min((row[b"idle"] for row in rows), default=None)

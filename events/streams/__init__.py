@@ -1,8 +1,8 @@
-"""Streams: what the log keeps events of. All but two are orders; those have states of their own.
+"""Event streams: each order is one; the engine switch and the API keys are two more.
 
-Whatever treats all streams alike (the log, the audit, the projector, a repair) folds and stores
-them by the functions here; `hash_chain` makes their records. Pure, all of it. Imports types and
-`events.order`, and no log. Public: what is listed below, `hash_chain`, `older_builds`.
+The log, the audit, the projector and the repair fold and encode all streams by these functions;
+`hash_chain` builds their records. Everything here is pure. Imports types and `events.order`, and
+no log. Public: what is listed below, `hash_chain`, `older_builds`.
 """
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ _SYSTEM: dict[str, type[EngineState | KeyRing]] = {ENGINE_STREAM_ID: EngineState
 
 
 def new_state(stream_id: str, account: str = "") -> State:
-    """The state before the first event."""
+    """The state of a stream before its first event."""
     kind = _SYSTEM.get(stream_id)
     return Order(stream_id, account=account) if kind is None else kind(stream_id, account)
 
 
 def copied(state: S) -> S:
-    """A copy that may be advanced."""
+    """A copy of a state, for `advance`."""
     return state.__copy__()  # type: ignore[union-attr,no-any-return]  # structs have it, their stubs not
 
 
 def status_after(state: State, fact: Fact) -> Status | EngineStatus:
-    """The status that follows; an event that may not follow leaves it as it was."""
+    """The status after a fact; a fact that may not follow leaves it unchanged."""
     if type(state) is Order:
         return orders.status_after(state, fact)
     return system_fold.status_after(state, fact)
 
 
 def statuses_after(kind: type[Fact]) -> list[str]:
-    """All statuses that an event of this kind may leave, sorted: for documents."""
+    """All statuses after an event of this kind, sorted, for documents."""
     rows: list[Mapping[type[Fact], Status | EngineStatus]] = [
         *NEXT.values(), *ENGINE_NEXT.values(), *KEYS_NEXT.values(),
     ]  # fmt: skip
@@ -76,7 +76,7 @@ def statuses_after(kind: type[Fact]) -> list[str]:
 
 
 def may_follow(state: State | None, stream_id: str, kind: type[Fact]) -> bool:
-    """Whether an event of this kind may be the next one; None: there is no event yet."""
+    """Whether an event of this kind may be the next one; `state` None: there is no event yet."""
     state = state if state is not None and state.version else None
     if stream_id == ENGINE_STREAM_ID:
         return kind in ENGINE_NEXT[state.status if isinstance(state, EngineState) else None]
@@ -86,7 +86,7 @@ def may_follow(state: State | None, stream_id: str, kind: type[Fact]) -> bool:
 
 
 def advance(state: State, event: Envelope) -> None:
-    """The state after an event, in place."""
+    """Applies an event to a state in place."""
     if type(state) is Order:
         orders.advance(state, event)
     else:
@@ -94,14 +94,14 @@ def advance(state: State, event: Envelope) -> None:
 
 
 def evolve(state: State | None, event: Envelope) -> State:
-    """The state after an event; the one before is left as it was. Never raises."""
+    """The state after an event, as a new object. Never raises."""
     after = new_state(event.order_id, event.account) if state is None else copied(state)
     advance(after, event)
     return after
 
 
 def fold(events: Iterable[Envelope]) -> State | None:
-    """The state that all events of one stream add up to; None for no events."""
+    """Folds all events of one stream into its state; None for no events."""
     state: State | None = None
     for event in events:
         state = evolve(state, event)
@@ -109,12 +109,12 @@ def fold(events: Iterable[Envelope]) -> State | None:
 
 
 def as_row(state: State) -> Order:
-    """What the columns of the `orders` table are taken from."""
+    """The order from which the columns of the `orders` table are taken."""
     return state if type(state) is Order else layout.laid_out(state)
 
 
 def encode(state: State) -> bytes:
-    """As it stands in heads and in the `orders` table."""
+    """The bytes of a state in heads and in the `orders` table."""
     return orders.encode(state if type(state) is Order else layout.laid_out(state))
 
 
@@ -130,7 +130,7 @@ def decode(body: bytes) -> State:
 
 
 def decode_order(body: bytes) -> Order:
-    """The order in these bytes. Raises `msgspec.DecodeError`, also for another state."""
+    """Decodes an order. Raises `msgspec.DecodeError`, also for the state of another stream."""
     try:
         return orders.decode(body)
     except UNDECODABLE as error:

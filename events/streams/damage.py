@@ -1,8 +1,8 @@
-"""What msgspec raises beside DecodeError for damaged bytes.
+"""The exceptions that msgspec raises for damaged bytes, besides DecodeError.
 
-Rule of this package: whoever decodes stored bytes turns these into `msgspec.DecodeError`, so that
-damage is one error for all who read.
+Rule of this package: code that decodes stored bytes converts these to `msgspec.DecodeError`, so
+that callers handle one error.
 """
 
 UNDECODABLE = (UnicodeDecodeError, RecursionError)
-"""A damaged length makes text of any bytes; a run of array headers nests too deep."""
+"""Text that is not UTF-8, as after a damaged length; arrays that are nested too deep."""

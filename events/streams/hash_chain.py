@@ -1,8 +1,8 @@
-"""From facts to hashed records: the chain that ties the events of an order together.
+"""Builds hashed records from facts: the hash chain of the events of a stream.
 
-Rule of this file: pure. `hash = SHA-256(previous hash || exact stored bytes)`, the first event of
-an order follows 32 zero bytes. Of an event whose bytes stay inside the engine it is
-`SHA-256(previous hash || SHA-256(bytes))`, so that a stranger can check the link without them. A
+Rule of this file: pure. `hash = SHA-256(previous hash || exact stored bytes)`; the previous hash of
+the first event is 32 zero bytes. For an event whose bytes stay inside the engine it is
+`SHA-256(previous hash || SHA-256(bytes))`, so that a third party can check the link without them. A
 record is the msgpack array `[hash, event]`, a batch an array of records.
 """
 
@@ -21,36 +21,33 @@ from events.types import Event, Fact, TransactionBuilt
 
 GENESIS = bytes(32)
 REDACTED_EVENTS = frozenset({TransactionBuilt})
-"""Facts with the bytes of a signed transaction, which permit a broadcast."""
+"""Events with the bytes of a signed transaction, which anyone could broadcast."""
 _RECORD_PREFIX = b"\x92\xc4\x20"  # an array of two, the first of them 32 bytes
 
 assert _RECORD_PREFIX[-1] == len(GENESIS) == sha256().digest_size
 
 
 class HashedEvent(msgspec.Struct, frozen=True, array_like=True):
-    """An event as stored: its hash and its exact bytes."""
+    """A stored event: its hash and its exact bytes."""
 
     hash: bytes
     body: msgspec.Raw
 
     def event(self) -> Event:
-        """The event. Raises `msgspec.DecodeError` for an unknown one."""
+        """Decodes the event. Raises `msgspec.DecodeError`."""
         return decode_event(self.body)
 
 
 def decode_event(body: bytes | msgspec.Raw) -> Event:
-    """The event in these bytes. Raises `msgspec.DecodeError`."""
-    try:
-        return types.decode(body)
-    except UNDECODABLE as error:
-        raise msgspec.DecodeError(str(error)) from None
+    """Decodes an event. Raises `msgspec.DecodeError`."""
+    return types.decode(body)
 
 
 _batch_decoder = msgspec.msgpack.Decoder(list[HashedEvent])
 
 
 def decode_batch(data: bytes) -> list[HashedEvent]:
-    """The records of one log entry, in order. Raises `msgspec.DecodeError`."""
+    """Decodes the records of one log entry. Raises `msgspec.DecodeError`."""
     try:
         return _batch_decoder.decode(data)
     except UNDECODABLE as error:
@@ -58,22 +55,22 @@ def decode_batch(data: bytes) -> list[HashedEvent]:
 
 
 def encode_record(digest: bytes, body: bytes) -> bytes:
-    """A record as it stands in a batch."""
+    """The bytes of a record in a batch."""
     return _RECORD_PREFIX + digest + body
 
 
 def link(previous: bytes, body: bytes, *, withheld: bool = False) -> bytes:
-    """The hash of the event with these bytes that follows the hash `previous`."""
+    """The hash of the event with these bytes after the hash `previous`."""
     return sha256(previous + (sha256(body).digest() if withheld else body)).digest()
 
 
 def follows(previous: bytes, body: bytes, digest: bytes) -> bool:
-    """Whether that is the event's hash. Events of builds before this rule have the plain one."""
+    """Whether `digest` is the hash by either rule: older builds used only the plain one."""
     return digest == link(previous, body) or digest == link(previous, body, withheld=True)
 
 
 class EventBatch(msgspec.Struct, Generic[S], gc=False):
-    """Events of one stream for one append: their records, and the state after them."""
+    """New events of one stream for one append: their records, and the state after them."""
 
     order: S
     hash: bytes
@@ -83,9 +80,9 @@ class EventBatch(msgspec.Struct, Generic[S], gc=False):
     events: list[Event]
 
     def extend(self, facts: Sequence[Fact]) -> None:
-        """Adds all facts, or none where one cannot be encoded, which raises.
+        """Adds all facts, or none where encoding one raises.
 
-        The previous state object is unchanged.
+        The previous state object is not changed.
         """
         order, previous = copied(self.order), self.hash
         records: list[bytes] = []
@@ -113,9 +110,9 @@ class EventBatch(msgspec.Struct, Generic[S], gc=False):
 def new_events(
     order: S, previous: bytes, facts: Sequence[Fact], *, time_us: int, build: str
 ) -> EventBatch[S]:
-    """Appends `facts` to the stream (a new one has version 0) and to its chain.
+    """The events of `facts` that continue a stream (version 0: a new one) and its chain.
 
-    Time never goes back within a stream, also where the writer's clock does.
+    Time never decreases within a stream, even if the writer's clock does.
     """
     batch = EventBatch(order, previous, max(time_us, order.updated_at_us), build, [], [])
     batch.extend(facts)

@@ -1,7 +1,7 @@
-"""How the states of streams other than orders stand in heads and rows: in the layout of an order.
+"""Encodes the states of the engine switch and the API keys in the layout of an order.
 
-Rule of this file: heads and rows outlive builds. The first builds kept these states as orders with
-a status of their own; what they stored is read, and the bytes are the same today.
+Rule of this file: heads and rows outlive builds. The first builds stored these states as orders
+with a status of their own; those bytes are still read, and written the same way today.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from events.status import EngineStatus
 from events.streams.state import ApiKey, EngineState, KeyRing
 
 _ENGINE, _KEYS = "engine", "keys"
-"""The type of such an order."""
+"""The order types of the two states."""
 _FIELDS = Order.__struct_fields__
 
 
 def laid_out(state: EngineState | KeyRing) -> Order:
-    """An order to store, and for nothing else: no order has its status."""
+    """The state as an order, only for storage: real orders do not have its status."""
     fields: dict[str, Any] = {
         "version": state.version,
         "status": state.status,
@@ -36,7 +36,7 @@ def laid_out(state: EngineState | KeyRing) -> Order:
 
 
 def encode(state: EngineState | KeyRing) -> bytes:
-    """As it stands in heads and in the `orders` table."""
+    """The bytes of a state in heads and in the `orders` table."""
     return orders.encode(laid_out(state))
 
 

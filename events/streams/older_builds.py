@@ -1,4 +1,4 @@
-"""What older builds left out of the states that they stored in heads and rows. Pure."""
+"""Fields that older builds omitted from the states in heads and rows. Pure."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from events.order import Order
 from events.streams import State, decode, encode
 
 ADDED = ("rent_lamports", "trigger_price")
-"""Fields that came later than the events which they are taken from: in what an older build stored
-they have their defaults, where the events say more. All other fields that came later are taken from
-events, or parts of events, that came with them.
+"""Fields that are newer than the events from which they are folded: in states that an older build
+stored they have their defaults, although the events contain values. All other added fields are
+folded from events, or fields of events, that were added together with them.
 """
 NOTHING_ADDED = tuple(field.default for field in fields(Order) if field.name in ADDED)
 
 
 def added(state: State) -> tuple[Any, ...]:
-    """Those fields of an order; no other state has gained any."""
+    """The values of these fields; states other than orders have none."""
     return tuple(getattr(state, name) for name in ADDED) if type(state) is Order else NOTHING_ADDED
 
 
 def basis(state: State) -> bytes:
-    """A state as this build encodes it, without those fields."""
+    """A state as this build encodes it, with these fields at their defaults."""
     if type(state) is Order and added(state) != NOTHING_ADDED:
         state = replace(state, **dict(zip(ADDED, NOTHING_ADDED, strict=True)))
     return encode(state)
 
 
 def adds(state: bytes, expected: tuple[Any, ...]) -> bool:
-    """Whether each of those fields of a stored order is as its events say, or was left out."""
+    """Whether each of these fields of a stored order has its expected value or was omitted."""
     try:
         stored = added(decode(state))
     except msgspec.DecodeError:
         return False
-    each = zip(stored, expected, NOTHING_ADDED, strict=True)
-    return all(left in (right, left_out) for left, right, left_out in each)
+    values = zip(stored, expected, NOTHING_ADDED, strict=True)
+    return all(value in (folded, default) for value, folded, default in values)

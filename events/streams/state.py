@@ -11,24 +11,24 @@ from events.status import EngineStatus
 
 
 class ApiKey(msgspec.Struct, frozen=True, array_like=True):
-    """A key that is good, until it expires. Times in µs; 0 is never."""
+    """A key that was not revoked. Times in µs; 0 is never."""
 
     id: str
     account: str
     scopes: tuple[str, ...]
     digest: bytes
-    """SHA-256 of its secret."""
+    """SHA-256 of the secret."""
     label: str
     created_at_us: int
     expires_at_us: int = 0
     old_digest: bytes = b""
-    """Of the secret before the last rotation, …"""
+    """SHA-256 of the secret before the last rotation."""
     old_until_us: int = 0
-    """… which is good until then."""
+    """When the old secret expires."""
 
 
 class SystemState(msgspec.Struct):
-    """Base of the states of streams other than orders. They never end."""
+    """Base of the states of streams other than orders. They are never terminal."""
 
     terminal: ClassVar[bool] = False
 
@@ -40,7 +40,7 @@ class SystemState(msgspec.Struct):
 
 
 class EngineState(SystemState):
-    """Whether an operator has stopped sends and triggers."""
+    """Whether an operator has halted sends and triggers."""
 
     id: str = ENGINE_STREAM_ID
     status: EngineStatus = EngineStatus.RUNNING
@@ -48,12 +48,12 @@ class EngineState(SystemState):
 
 
 class KeyRing(SystemState):
-    """The API keys that were not revoked."""
+    """All API keys that were not revoked."""
 
     id: str = KEYS_ID
     keys: tuple[ApiKey, ...] = ()
 
     @property
     def status(self) -> EngineStatus:
-        """Keys have no status of their own: their events and rows carry this one."""
+        """Always RUNNING: the stream of keys has no other status."""
         return EngineStatus.RUNNING

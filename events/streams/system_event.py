@@ -1,4 +1,4 @@
-"""What an event of the engine switch or of API keys consists of, besides its public payload."""
+"""The definition of an event of the engine switch or of API keys."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ S = TypeVar("S", bound=SystemState)
 
 
 class SystemEvent(NamedTuple, Generic[S, F]):
-    """The struct of an event, its transitions and its fold; as `events.order.order_event`."""
+    """The struct of an event, its transitions and its fold, as in `events.order.order_event`."""
 
     fact: type[F]
     transitions: Mapping[EngineStatus | None, EngineStatus]
-    """Status before -> status after; before: None for no event yet."""
+    """Status before the event (None: no event yet) -> status after it."""
     apply: Callable[[S, F, int], None]
-    """Writes the event into the state, given its time in µs. It never judges and never raises."""
+    """Applies the event to the state, given its time in µs. It does not validate or raise."""

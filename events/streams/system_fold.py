@@ -1,7 +1,7 @@
 """The transitions and the fold of the engine switch and of API keys.
 
-Rule of this file: pure, and it never judges, as `events.order.fold`: an event that does not belong
-to a stream leaves its state unchanged, and the audit reports it.
+Rule of this file: pure, and without validation, as `events.order.fold`: an event of another stream
+leaves the state unchanged, and the audit reports it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ def _next(events: Iterable[SystemEvent[Any, Any]]) -> Transitions:
 
 
 ENGINE_NEXT = _next(ENGINE_EVENTS)
-"""What may follow what, as `events.order.NEXT`."""
+"""The transitions of the engine switch: status -> event -> next status."""
 
 KEYS_NEXT = _next(KEY_EVENTS)
-"""The same of API keys."""
+"""The transitions of API keys."""
 
 _ENGINE_APPLIERS: Appliers = {event.fact: event.apply for event in ENGINE_EVENTS}
 _KEY_APPLIERS: Appliers = {event.fact: event.apply for event in KEY_EVENTS}
 
 
 def status_after(state: EngineState | KeyRing, fact: Fact) -> EngineStatus:
-    """The status that follows; an event that may not follow leaves it unchanged."""
+    """The status after a fact; a fact that may not follow leaves it unchanged."""
     rows = ENGINE_NEXT if isinstance(state, EngineState) else KEYS_NEXT
     return rows[state.status if state.version else None].get(type(fact), state.status)
 
 
 def advance(state: EngineState | KeyRing, event: Envelope) -> None:
-    """The state after an event, in place."""
+    """Applies an event to a state in place."""
     appliers = _ENGINE_APPLIERS if isinstance(state, EngineState) else _KEY_APPLIERS
     apply = appliers.get(type(event.fact))
     if apply is not None:

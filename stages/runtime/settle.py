@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -19,7 +20,8 @@ from events.log import (
     encode_head,
 )
 from events.order import may_still_land
-from events.streams.hash_chain import encode_record, link
+from events.streams.damage import UNDECODABLE
+from events.streams.hash_chain import HashedEvent, encode_record, link
 from events.types import Event, OrderParked, Status, encode
 from stages.runtime.append import Written
 from stages.runtime.claim import Claimed, Unreadable
@@ -117,8 +119,15 @@ async def is_intact(log: EventLog, order_id: str, head: OrderHead) -> bool:
     stored = await log.history(head.positions[-1:])
     if not stored or stored[0].record.hash != head.hash:
         return False
-    fields = msgspec.msgpack.decode(stored[0].record.body)
-    return bool(fields[:2] == [order_id, head.version])
+    return _fields(stored[0].record)[:2] == [order_id, head.version]
+
+
+def _fields(record: HashedEvent) -> list[Any]:
+    """The fields of an event, by position; empty where its bytes cannot be decoded."""
+    try:
+        return msgspec.msgpack.decode(record.body, type=list[Any])
+    except (msgspec.DecodeError, *UNDECODABLE):
+        return []
 
 
 async def park_unreadable(
@@ -127,8 +136,7 @@ async def park_unreadable(
     """The request that parks an order and keeps the body of its head. Raises LogError."""
     status, account, time_us = Status.PENDING, "", 0
     stored = await log.history(head.positions[-1:])
-    if stored:
-        fields = msgspec.msgpack.decode(stored[0].record.body)
+    if stored and (fields := _fields(stored[0].record)):
         time_us, status, account = fields[2], Status(fields[3]), fields[4]
     event = Event(
         order_id,

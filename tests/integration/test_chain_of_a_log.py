@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from engine.recovery import Words, diagnose, plan
-from events.log import ClusterMismatch, EventLog
+from events.log import ClusterMismatch, Damaged, EventLog
 from tests.support.log.played import Play
 from tests.support.log.projected import BUILD, NOT_YET, opened, projected, projecting
 from tests.support.processes.engine_up import ENGINE
@@ -33,6 +33,22 @@ async def test_a_log_is_of_the_chain_that_was_named_first(redis_url: str) -> Non
         await devnet.open()
     for event_log in (reader, simulated, devnet):
         await event_log.close()
+
+
+async def test_text_of_the_log_that_is_not_utf_8_is_damage(redis_url: str) -> None:
+    log = EventLog(redis_url, build=BUILD)
+    await log.open()
+    await log.suspend("operator")
+    async with redis.asyncio.from_url(redis_url) as client:
+        await client.hset(log.keys.meta, mapping={"chain": b"\xff", "suspended": b"\xff"})
+    assert await log.suspended() == "\N{REPLACEMENT CHARACTER}"
+    with pytest.raises(Damaged, match="the log's chain is damaged"):
+        await log.open()
+    trader = EventLog(redis_url, build=BUILD, chain="local")
+    with pytest.raises(ClusterMismatch):
+        await trader.open()
+    await log.close()
+    await trader.close()
 
 
 async def test_a_process_of_another_chain_logs_one_line_and_exits(

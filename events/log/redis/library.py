@@ -1,7 +1,7 @@
 """Server-side functions, named by the hash of their source.
 
-Processes of different builds can run side by side: each calls its own functions, none replaces
-those of another, and whoever misses its library loads it.
+Processes of different builds can run side by side: each calls its own functions and loads its
+library where the server lacks it. None replaces the library of another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACE = re.compile(r"@[A-Z_]+@")
 
 
 class RedisFunctions:
-    """One Lua file as a function library; `constants` are put in the place of their @NAMES@."""
+    """A Lua file as a function library; `constants` replace their placeholders, as @NAME@."""
 
     def __init__(
         self, package: str, file: str, constants: Mapping[str, str | int] = MappingProxyType({})
@@ -48,10 +48,10 @@ class RedisFunctions:
     ) -> Any:
         """Calls a function, loading the library where the server does not have it.
 
-        With `then`, commands that follow it in the same write, the answers are a list.
+        With `then`, commands that follow it in the same write, it returns a list of all replies.
 
-        `timeout_s` bounds all of it, not each command: callers rely on it instead of a timeout of
-        their own, which would cost a twelfth of a POST.
+        `timeout_s` bounds the whole call, not each command. Callers rely on it: a timeout of their
+        own would cost a twelfth of a POST.
         """
         command = ("FCALL", f"{self.name}_{function}", len(keys), *keys, *arguments)
         loop = asyncio.get_running_loop()

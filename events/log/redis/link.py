@@ -1,8 +1,8 @@
-"""One connection to the server, and what can go wrong on it.
+"""One connection to the Redis server, and its errors.
 
 redis-py's clients retry by themselves (which once wrote an entry twice) and pool connections (which
-hides whether a command was sent). A link is one redis-py connection, one command at a time, no
-retry: its errors say whether the command may have been carried out.
+hides whether a command was sent). Here a call uses one connection, one write at a time and no
+retry: its errors tell whether the command may have been executed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from events.secret import SecretUrl
 
 CONNECT_TIMEOUT_S = 2.0
 
-# Error codes of a server that is there but does not execute: nothing was written.
+# Error codes of a server that answers but does not execute: nothing was written.
 _NOT_NOW = (
     "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
     "NOPERM", "NOAUTH", "WRONGPASS",
@@ -38,7 +38,7 @@ class Unavailable(LogError):
 
 
 class OutcomeUnknown(LogError):
-    """The command was sent and no answer came: it may have been carried out."""
+    """The command was sent and not answered: it may have been executed."""
 
 
 class Full(LogError):
@@ -46,50 +46,58 @@ class Full(LogError):
 
 
 class Fenced(LogError):
-    """The log is of another epoch or layout than this process was started for."""
+    """The log has another epoch or layout than the one that this process opened."""
 
 
 class LogTruncated(LogError):
-    """The log is behind, or differs from, what was already read from it."""
+    """The log ends before, or differs from, what was already read from it."""
 
     def __init__(self, detail: str, *, resume_after: int = 0) -> None:
         super().__init__(detail)
         self.resume_after = resume_after
-        """The first position behind which it goes on; 0: not known."""
+        """The position after which the log continues; 0: not known."""
 
 
 class Missing(LogError):
-    """There is no log on the server: it is new, or it has lost everything."""
+    """The server holds no log: it is new, or has lost its data."""
 
 
 class Damaged(LogTruncated):
-    """What stands in the log was not written by any build of ours."""
+    """The log holds bytes that no build of the engine wrote."""
 
 
 class TailTaken(LogError):
-    """Entries that the log did not write stand where the next one belongs; nothing was written."""
+    """Foreign entries occupy the id of the next entry; nothing was written."""
 
 
 def meta_number(value: bytes | None, what: str) -> int:
-    """A field of `meta`; 0 where it is missing. Raises Damaged where it is no number."""
+    """A field of `meta`; 0 where it is missing. Raises Damaged where it is not a number."""
     try:
         return int(value or 0)
     except ValueError:
         raise Damaged(f"the log's {what} is damaged: {value!r}") from None
 
 
+def meta_text(value: bytes | None, what: str) -> str:
+    """A field of `meta`; empty where it is missing. Raises Damaged where it is not UTF-8."""
+    try:
+        return (value or b"").decode()
+    except UnicodeDecodeError:
+        raise Damaged(f"the log's {what} is damaged: {value!r}") from None
+
+
 class Unsuitable(RuntimeError):
-    """The log's server is set up wrongly, or the log has another layout: a person has to act."""
+    """The server has wrong settings, or the log another layout: an operator has to act."""
 
 
 class ClusterMismatch(LogError):
-    """The orders of the log trade on another chain than ours: there they may be executed already,
-    and here again.
+    """The orders of the log trade on another chain: they may be executed there already and would
+    be executed again here.
     """
 
 
 def other_chain(what: str, theirs: str) -> str:
-    """What is said where log or archive belong to another chain than our settings name."""
+    """The message for a log or an archive of another chain than the settings name."""
     return (
         f"the orders of this {what} trade on {theirs!r}, not on what VENUES and POOLS name:"
         " another chain needs a DATA_DIR (or servers) of its own"
@@ -115,10 +123,10 @@ def _as_log_error(error: ResponseError) -> Exception:
 
 
 class _Wire(asyncio.Protocol):
-    """The answers of one connection, as they come.
+    """Parses the replies of one connection.
 
-    redis-py makes the connection (URL, TLS, login); from then on its reader is not needed. Going
-    through it takes 140 µs a command, this 50, and an order that runs alone waits for a dozen.
+    redis-py opens the connection (URL, TLS, login) and is not used after that. Its reader takes
+    140 µs a command, this one 50, and a single order waits for a dozen commands.
     """
 
     def __init__(self) -> None:
@@ -129,7 +137,7 @@ class _Wire(asyncio.Protocol):
         self._waiter: asyncio.Future[list[Any]] | None = None
 
     def expect(self, answers: int) -> asyncio.Future[list[Any]]:
-        """What so many commands, written next, are answered with. Raises OSError, RedisError."""
+        """The replies to the next commands that are written. Raises OSError or RedisError."""
         self._waiter = asyncio.get_running_loop().create_future()
         self._expected = answers
         return self._waiter
@@ -163,19 +171,19 @@ class _Wire(asyncio.Protocol):
 
 
 class Server(NamedTuple):
-    """Whom a link is connected to."""
+    """The server at the other end of a connection."""
 
     connects: int
-    """Number of the connection: what is sent `on` it is sent on no other."""
+    """Number of the connection: commands sent `on` it are sent on no other."""
     run_id: str
-    """Another one after each start, and on each replica; empty where it is not told."""
+    """Differs after each start and on each replica; empty where it is not known."""
 
 
 class RedisConnection:
-    """A lazily made connection; callers take turns."""
+    """A connection that is opened at the first call; calls run one after another."""
 
     def __init__(self, url: SecretUrl | str, name: str = "engine") -> None:
-        # The pool is used for what it knows about URLs only: it makes connections, keeps none.
+        # The pool only parses the URL and creates connections; it keeps none.
         # socket_timeout=None: with one set, Python < 3.12 can lose a cancellation
         # while it waits for a reply; every call has its own asyncio.timeout instead.
         self._pool = ConnectionPool.from_url(
@@ -193,15 +201,15 @@ class RedisConnection:
         self._turn = asyncio.Lock()
         self._server: Server | None = None
         self.connects = 0
-        """How often a connection was made: a reader compares it to notice a reconnect."""
+        """How often it connected: a reader compares it to detect a reconnect."""
 
     def _make(self) -> Connection:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped in redis-py
         return cast(Connection, connection)
 
     async def _connected(self, timeout_s: float) -> asyncio.Transport:
-        # A connection that the server closed is known before anything is sent: so its failing is
-        # Unavailable, not Unanswered.
+        # A connection that the server closed is detected before anything is sent: its failure is
+        # Unavailable, not OutcomeUnknown.
         if self._transport is not None and not self._wire.lost:
             return self._transport
         await self._disconnect()
@@ -228,19 +236,19 @@ class RedisConnection:
             await connection.disconnect(nowait=True)
 
     async def call(self, *command: bytes | str | int, timeout_s: float = 5.0) -> Any:
-        """Runs one command and returns the raw RESP2 answer.
+        """Runs one command and returns the raw RESP2 reply.
 
-        Raises Unavailable, Unanswered, Full, Fenced, Regressed, or redis ResponseError.
+        Raises Unavailable, OutcomeUnknown, Full, Fenced, LogTruncated, or redis ResponseError.
         """
         return (await self.pipeline([command], timeout_s=timeout_s))[0]
 
     async def server(self, *, timeout_s: float = 5.0) -> Server:
-        """Whom the link is connected to, connecting where it is not. Raises as `call`."""
+        """The connected server; connects first where there is no connection. Raises as `call`."""
         known = self._server
         if known is None or known.connects != self.connects or self._wire.lost:
             try:
                 info = (await self.call("INFO", "server", timeout_s=timeout_s)).decode()
-            except ResponseError:  # not every managed server lets itself be asked
+            except ResponseError:  # INFO is not allowed on some managed servers
                 info = ""
             lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
             known = self._server = Server(self.connects, lines.get("run_id", ""))
@@ -253,9 +261,9 @@ class RedisConnection:
         timeout_s: float = 5.0,
         on: Server | None = None,
     ) -> list[Any]:
-        """Runs commands in one write; raises the first error after reading all answers.
+        """Runs commands in one write; raises the first error after reading all replies.
 
-        `on` a connection that is no more they are not sent, and it raises Unavailable.
+        Raises Unavailable, and sends nothing, where the connection `on` was closed meanwhile.
         """
         async with self._turn:
             transport = await self._connected(timeout_s)
@@ -278,7 +286,7 @@ class RedisConnection:
         for number, answer in enumerate(answers):
             if isinstance(answer, ResponseError):
                 fault = _as_log_error(answer)
-                if number and isinstance(fault, Unavailable):  # what came before it was carried out
+                if number and isinstance(fault, Unavailable):  # earlier commands were executed
                     raise OutcomeUnknown(str(fault))
                 raise fault
         return answers

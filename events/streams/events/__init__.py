@@ -1,6 +1,6 @@
-"""The events of the engine switch and of API keys: one file an event.
+"""The events of the engine switch and of API keys, one file each.
 
-Each has the struct, the transitions and the fold; its public payload is in the file of the same
+A file has the struct, the transitions and the fold; the public payload is in the file of the same
 name in `projections/views/payloads`. Pure. Imports the states of these streams. Public:
 `ENGINE_EVENTS`, `KEY_EVENTS`, and the structs through `events.types`.
 """

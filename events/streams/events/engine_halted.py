@@ -9,7 +9,7 @@ from events.streams.system_event import SystemEvent
 
 
 class EngineHalted(Fact, frozen=True, array_like=True, tag=True):
-    """From here on nothing is sent and no trigger fires. Of the stream `ENGINE_STREAM_ID`."""
+    """Sends and triggers stop. An event of the stream `ENGINE_STREAM_ID`."""
 
     reason: str
     actor: str

@@ -9,7 +9,7 @@ from events.streams.system_event import SystemEvent
 
 
 class EngineResumed(Fact, frozen=True, array_like=True, tag=True):
-    """What `EngineHalted` stopped continues."""
+    """Sends and triggers continue. An event of the stream `ENGINE_STREAM_ID`."""
 
     reason: str
     actor: str

@@ -9,13 +9,13 @@ from events.streams.system_event import SystemEvent
 
 
 class KeyCreated(Fact, frozen=True, array_like=True, tag=True):
-    """An API key was created. Of `KEYS_ID`, the stream of the keys, as are the next two."""
+    """An API key was created. An event of the stream `KEYS_ID`."""
 
     key_id: str
     account: str
     scopes: tuple[str, ...]
     digest: bytes
-    """SHA-256 of the secret; the secret itself is nowhere."""
+    """SHA-256 of the secret; the secret itself is not stored."""
     label: str
     expires_at_us: int
     """0: never."""

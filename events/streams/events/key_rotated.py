@@ -11,11 +11,13 @@ from events.streams.system_event import SystemEvent
 
 
 class KeyRotated(Fact, frozen=True, array_like=True, tag=True):
-    """A key has another secret; the one before is good for a while."""
+    """An API key has a new secret. An event of the stream `KEYS_ID`."""
 
     key_id: str
     digest: bytes
+    """SHA-256 of the new secret."""
     old_until_us: int
+    """When the previous secret expires, in µs."""
     actor: str
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import msgspec
 import pytest
 
-from events import streams
+from events import streams, types
 from events.archive import Page
 from events.audit.invariants import Auditor
 from events.audit.order_digests import normal
@@ -15,13 +16,14 @@ from events.audit.replay import Replay, Unreadable
 from events.audit.status_counts import StatusCounter
 from events.commands.idempotency import claim_of
 from events.ids import new_order_id
-from events.log import RawEntry, Reason, Stored
+from events.log import PARKED, Delivery, EventLog, RawEntry, Reason, Stored
 from events.log.entries import order_ids, tail_of
 from events.log.head import OrderHead, decode_head
 from events.log.inbox import _ids
 from events.order import Order
 from events.streams import EngineState
 from events.streams.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
+from stages.runtime.settle import is_intact, park_unreadable
 from tests.support.log.played import ACCOUNT, submitted
 
 ORDER_ID = new_order_id()
@@ -33,6 +35,8 @@ RENAMED = BODY.replace(b"\xaeOrderSubmitted", b"\xabOrderRested").replace(
     b"\xa6market", b"\xa1\xff"
 )
 """Under a former name an event is read a second time."""
+NESTED = b"\x91" * 100_000
+TOO_DEEP = RENAMED.replace(b"\xa1\xff", NESTED)
 STORED = Stored(1, 1, HashedEvent(link(GENESIS, BROKEN), msgspec.Raw(BROKEN)))
 ORDER = Order(ORDER_ID, account=ACCOUNT)
 STATES: list[streams.State] = [ORDER, EngineState(ORDER_ID, ACCOUNT)]
@@ -55,12 +59,41 @@ def test_a_state_is_not_decoded(state: streams.State) -> None:
 
 
 def test_a_body_that_nests_too_deep_is_not_decoded() -> None:
-    nested = streams.encode(ORDER)[:1] + b"\x91" * 100_000
+    nested = streams.encode(ORDER)[:1] + NESTED
     with pytest.raises(msgspec.DecodeError):
         streams.decode(nested)
     head = decode_head((200).to_bytes(4) + GENESIS + b"\x01" + nested + bytes(8 * 200))
     with pytest.raises(msgspec.DecodeError):
         _ = head.order
+
+
+@pytest.mark.parametrize("body", [BROKEN, RENAMED, TOO_DEEP])
+@pytest.mark.parametrize("decode", [types.decode, lambda body: types.decode_many(b"\x91" + body)])
+def test_the_codec_raises_one_error(decode: Callable[[bytes], object], body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(body)
+
+
+class HoldsOneEvent:
+    """A log that holds one event and nothing else."""
+
+    build = "b"
+
+    def __init__(self, body: bytes) -> None:
+        self._stored = Stored(1, 1, HashedEvent(link(GENESIS, body), msgspec.Raw(body)))
+
+    async def history(self, _: Sequence[int]) -> list[Stored]:
+        return [self._stored]
+
+
+@pytest.mark.parametrize("body", [BROKEN, b"\x97" + NESTED, b"\x07"])
+async def test_a_head_whose_event_is_not_decoded_is_not_intact(body: bytes) -> None:
+    log = cast(EventLog, HoldsOneEvent(body))
+    head = OrderHead(1, link(GENESIS, body), 1, (1,), b"")
+    assert not await is_intact(log, ORDER_ID, head)
+    delivery = Delivery(1, b"1-0", 1, 0)
+    request = await park_unreadable(log, "router", ORDER_ID, head, delivery, ValueError("odd"))
+    assert request.owes == PARKED
 
 
 @pytest.mark.parametrize("body", [BROKEN, RENAMED])
@@ -83,7 +116,7 @@ def test_a_log_entry_names_no_orders_and_is_refused_as_damaged() -> None:
 
 
 def test_a_log_entry_that_nests_too_deep_is_refused_as_damaged() -> None:
-    entry = RawEntry("7-0", (b"t", b"1", b"b", b"\x91" * 100_000))
+    entry = RawEntry("7-0", (b"t", b"1", b"b", NESTED))
     [refused] = tail_of([entry], 6, {}).refused
     assert (refused.position, refused.reason) == (7, Reason.DAMAGED)
 
