@@ -299,7 +299,7 @@ def _remove_sockets(path: Path) -> None:
 
 def _give(path: Path, user: str) -> None:
     if user == parent_death.DROPPED:
-        os.chown(path, parent_death.NOBODY_UID, parent_death.NOBODY_UID)
+        os.chown(path, parent_death.UNPRIVILEGED_UID, parent_death.UNPRIVILEGED_UID)
 
 
 def _reachable(bin_dir: Path, sockets: Path, user: str) -> Path:
