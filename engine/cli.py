@@ -13,7 +13,7 @@ from engine.settings import load
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command: 0 is well, 1 a fault, 2 a usage that makes no sense."""
+    """Runs one command and returns its exit code: 0 success, 1 a fault, 2 invalid usage."""
     args = sys.argv[1:] if argv is None else list(argv)
     if not args:
         parser(names()).print_help()

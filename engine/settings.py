@@ -32,8 +32,8 @@ FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
-def _doc(says: str, unit: str = "", **bounds: Any) -> Meta:
-    return Meta(description=says, extra={"unit": unit}, **bounds)
+def _doc(description: str, unit: str = "", **bounds: Any) -> Meta:
+    return Meta(description=description, extra={"unit": unit}, **bounds)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

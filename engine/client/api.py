@@ -177,8 +177,8 @@ class Client(Transport):
     ) -> AsyncIterator[Event]:
         """Yields every event of every order after a position or cursor; default: from now on.
 
-        Reconnects and resumes, without a gap and without an event twice. What the log cannot give
-        any more is told to `on_lost`, and ends it with LostError where nobody listens. `filters`:
+        Reconnects and resumes, without a gap and without an event twice. Events that
+        the log no longer has are reported to `on_lost`; without it they raise LostError. `filters`:
         `events`, `orderId`, `status`, as GET /api/events takes them.
         """
         cursor = str(await self.position()) if after is None else str(after)

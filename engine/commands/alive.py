@@ -34,6 +34,6 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         print(json.dumps({name: name not in dead for name in names}))
     if names and not dead:
         return 0
-    where, who = settings.data_dir.absolute(), " and no ".join(dead) or "process"
-    print(f"engine: no {who} of DATA_DIR={where} shows life", file=sys.stderr)
+    where, silent = settings.data_dir.absolute(), " and no ".join(dead) or "process"
+    print(f"engine: no {silent} of DATA_DIR={where} shows life", file=sys.stderr)
     return 1

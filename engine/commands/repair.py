@@ -1,4 +1,4 @@
-"""`engine repair`: repairs log and archive from each other; recreates a lost log."""
+"""`engine repair`: repairs log and archive from each other, and rebuilds a lost log."""
 
 import argparse
 import json
@@ -139,7 +139,7 @@ def _listed(what: str, details: list[str]) -> list[str]:
 
 
 def as_json(done: Done) -> dict[str, object]:
-    """What was done, for machines: with the figures of a founding beside the rest."""
+    """The outcome as JSON: the steps, and the figures of a rebuilt log."""
     founded = done.founded._asdict() if done.founded else {}
     return founded | {"steps": done.steps, "lost": done.lost, "left": done.left}
 

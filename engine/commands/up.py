@@ -48,7 +48,7 @@ PROCESSES: Sequence[Sequence[Sequence[str]]] = (
 HUNG_S = 30.0
 """Many times what any turn of a loop takes."""
 SETTING = 2
-"""Exit code of a process whose settings make no sense."""
+"""Exit code of a process whose settings are invalid."""
 TRACER = ("tracer",)
 """Beside the projector, where there is a collector."""
 

@@ -27,7 +27,7 @@ EXITS = {0: "the order ended", 1: "no gateway, or no such order"}
 
 DRAW_S = 0.1
 MARGIN = 4
-"""Lines of the terminal that are no orders."""
+"""Lines of the terminal that show something else than orders."""
 RECENT = 200
 """Events before now that the table begins with."""
 

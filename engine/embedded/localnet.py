@@ -30,7 +30,7 @@ def file(settings: Settings) -> Path:
 
 
 def runs_here(settings: Settings) -> bool:
-    """Whether the engine trades on a chain, and nobody said on which."""
+    """Whether the engine trades on a chain and no node is configured."""
     return settings.venues != ("simulated",) and not settings.solana_rpc_url
 
 

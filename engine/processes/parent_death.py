@@ -20,7 +20,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
-NOBODY_UID = 65534
+UNPRIVILEGED_UID = 65534
 
 # Who a program runs as.
 SELF = "self"  # whoever we are
@@ -52,8 +52,8 @@ def _become(user: str, libc: ctypes.CDLL) -> None:
         Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
     elif user == DROPPED:
         os.setgroups([])
-        os.setgid(NOBODY_UID)
-        os.setuid(NOBODY_UID)
+        os.setgid(UNPRIVILEGED_UID)
+        os.setuid(UNPRIVILEGED_UID)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Runs the processes of an engine: starts them in order, restarts what dies, stops them in order.
 
 The table is a list of groups in the order of stopping; starting goes the other way round. Before
-everything has run once, a program that keeps dying is a fault for a person (`StartError`); after
-that it is restarted for ever.
+everything has run once, a program that keeps dying raises `StartError`; after that it is restarted
+without limit.
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ class Child:
         self.hopeless = code == self.program.hopeless
 
     def _hangs(self) -> bool:
-        """Whether it has shown no life for so many looks of ours in a row. No clock is asked: after
-        a pause of the whole machine everybody gets the time to show it again.
+        """Whether its liveness file stayed untouched for `hung_s`, counted in checks.
+
+        Checks are counted, not clock time: after the whole machine was suspended, each process
+        gets the full time again.
         """
         now = time.monotonic()
         if self.program.alive is None or now - self._looked_at < LOOK_S:

@@ -17,7 +17,7 @@ from events.secret import MASK, SecretText, SecretUrl
 
 LENGTH_MIN = 6
 WORD_MIN = 12
-"""What is shorter, or a word such as the password `postgres`, would mask what is no secret."""
+"""Shorter texts, or words such as the password `postgres`, would mask text that is not secret."""
 
 
 class Scrubber:
@@ -56,7 +56,8 @@ def _is_telling(text: str) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    """A wallet is named by its file, mostly: that is no secret, and a log that cannot say which
-    file is missing is of no use.
+    """Whether the text is a file path, such as that of the wallet.
+
+    A path is not secret, and a log line has to name the missing file.
     """
     return "/" in text and not text.lstrip().startswith("[") and Path(text).is_absolute()

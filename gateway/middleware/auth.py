@@ -74,7 +74,7 @@ class Authenticator:
         self._cut = cut
         self._log = log
         self._required = required
-        self._anybody = Principal("", account, None, frozenset(SCOPES))
+        self._anonymous = Principal("", account, None, frozenset(SCOPES))
         self._keys: Sequence[ApiKey] | None = None
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
@@ -83,7 +83,7 @@ class Authenticator:
         """The principal of a request that needs this scope. Raises Problem."""
         text = _presented(request)
         if text is None and not self._required:
-            principal = self._anybody
+            principal = self._anonymous
         else:
             principal = self._known(text) or await self._refresh_and_authenticate(text)
         if self._rates is not None:

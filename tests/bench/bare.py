@@ -12,14 +12,14 @@ import uvloop
 from aiohttp import web
 
 JSON = {"Content-Type": "application/json"}
-ONE = b'{"orderId":"","status":"pending"}'.ljust(321)
+ANSWER = b'{"orderId":"","status":"pending"}'.ljust(321)
 ITEM = '{"index":100,"status":"pending","orderId":"01a2040e-7990-7000-bdb4-56359e457a42"}'
 
 
 async def execute(request: web.Request) -> web.Response:
     """POST of one order."""
     await request.read()
-    return web.Response(body=ONE, status=202, headers=JSON)
+    return web.Response(body=ANSWER, status=202, headers=JSON)
 
 
 async def batch(request: web.Request) -> web.Response:

@@ -91,7 +91,7 @@ class Stream:
         self.parsed = self.begin + at
 
     def forget(self, through: int) -> None:
-        """Drop what everybody has."""
+        """Drop the bytes that every subscriber has."""
         through = min(through, self.parsed)
         if through - self.begin > 1 << 24:
             del self.data[: through - self.begin]
@@ -134,11 +134,11 @@ class Audience:
         return bool(ready)
 
     def slowest(self) -> int:
-        """Return the offset that everybody has reached."""
+        """Return the offset that every subscriber has reached."""
         return min(self._at.values())
 
     def all_there(self) -> bool:
-        """Tell whether everybody has the same, in whole frames."""
+        """Tell whether every subscriber has the same bytes, in whole frames."""
         end = self.stream.end
         return self.stream.parsed == end and all(at == end for at in self._at.values())
 
@@ -156,8 +156,8 @@ def main() -> None:
     deadline = start + seconds
     over = deadline + PATIENCE_S
     while time.perf_counter() < over:
-        everybody = audience.slowest()
-        done = _passed(stream, everybody)
+        reached = audience.slowest()
+        done = _passed(stream, reached)
         expected = sent - done // batch < IN_FLIGHT
         if expected and time.perf_counter() < deadline:
             if sent > answered:
@@ -184,16 +184,16 @@ def main() -> None:
     print(msgspec.json.encode(fanout).decode(), flush=True)
 
 
-def _passed(stream: Stream, everybody: int) -> int:
-    """Return how many confirmed orders everybody has seen."""
+def _passed(stream: Stream, reached: int) -> int:
+    """Return how many confirmed orders every subscriber has received."""
     passed = 0
     for end in stream.ends:
-        if end > everybody:
+        if end > reached:
             break
         passed += 1
     stream.confirmed += passed
     del stream.ends[:passed]
-    stream.forget(everybody)
+    stream.forget(reached)
     return stream.confirmed
 
 

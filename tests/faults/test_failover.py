@@ -151,10 +151,10 @@ async def test_a_projector_on_another_server_verifies_it_again(
         await projected(log, archive)
         monkeypatch.setattr(EventLog, "server_id", another)
 
-        async def anew() -> bool:
+        async def vouched_again() -> bool:
             return vouched[-1:] == ["another-run-id"]
 
-        await until(anew, "the second look")
+        await until(vouched_again, "the second look")
 
 
 async def test_readyz_reports_a_server_that_refuses_writes_or_sends(

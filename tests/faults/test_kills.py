@@ -52,12 +52,12 @@ async def load(engine: Engine, chance: random.Random, orders: int, over_s: float
     """Orders that come in over some time, of bots of which every third hangs up too early."""
     tag = os.urandom(4).hex()
 
-    async def one(number: int) -> str:
+    async def submitted(number: int) -> str:
         await pace(chance.random() * over_s)
         hang_up_s = chance.random() * 0.02 if number % 3 == 0 else None
         return await engine.submit(key=f"{tag}-{number}", hang_up_s=hang_up_s, **an_order(chance))
 
-    return list(await asyncio.gather(*(one(number) for number in range(orders))))
+    return list(await asyncio.gather(*(submitted(number) for number in range(orders))))
 
 
 async def assert_all_is_well(engine: Engine, ids: list[str]) -> None:

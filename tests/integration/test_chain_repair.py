@@ -281,7 +281,7 @@ async def test_a_stranger_who_pays_and_names_the_wallet_has_executed_nothing(
     order_id, spoken = new_order_id(), new_order_id()
     pays = TransferParams(from_pubkey=STRANGER.pubkey(), to_pubkey=PUBKEY, lamports=1)
 
-    def made(text: str) -> bytes:
+    def naming(text: str) -> bytes:
         # The wallet is among the accounts, of the memo too, and signs nothing.
         words = SoldersInstruction(
             Pubkey.from_string(MEMO), text.encode(), [AccountMeta(STRANGER.pubkey(), True, True)]
@@ -289,7 +289,7 @@ async def test_a_stranger_who_pays_and_names_the_wallet_has_executed_nothing(
         return sealed(STRANGER, [transfer(pays), words], version)
 
     lines = [line_of("named", f"[36] {order_id}"), line_of("unnamed")]
-    shows = {"named": told(made(order_id)), "unnamed": told(made(spoken))}
+    shows = {"named": told(naming(order_id)), "unnamed": told(naming(spoken))}
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda p: [] if p[1].get("before") else lines
         node.answers["getTransaction"] = lambda p: shows.get(p[0])
@@ -429,13 +429,13 @@ async def test_a_stranger_who_names_the_wallet_and_our_order_has_executed_nothin
     ours, theirs, unnamed = (new_order_id() for _ in range(3))
     wallet = AccountMeta(WALLET.pubkey(), False, True)
 
-    def says(order_id: str) -> list[SoldersInstruction]:
+    def memos(order_id: str) -> list[SoldersInstruction]:
         return [SoldersInstruction(Pubkey.from_string(MEMO), order_id.encode(), [wallet])]
 
     shows = {
-        "ours": told(sealed(WALLET, says(ours), version)),
-        "theirs": told(sealed(STRANGER, says(theirs), version)),
-        "unnamed": told(sealed(STRANGER, says(unnamed), version)),
+        "ours": told(sealed(WALLET, memos(ours), version)),
+        "theirs": told(sealed(STRANGER, memos(theirs), version)),
+        "unnamed": told(sealed(STRANGER, memos(unnamed), version)),
     }
     lines = [line_of(name, f"[36] {i}") for name, i in (("ours", ours), ("theirs", theirs))]
     lines.append(line_of("unnamed"))
@@ -553,7 +553,7 @@ async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_i
     """Whatever a slot's length: a memory half an hour too short is none, one long enough is."""
     now_s, half_an_hour_s = time.time(), 1_800
     since_s = now_s - 3 * 3_600
-    wanted_s = 3 * 3_600 + CLOCKS_S
+    needed_s = 3 * 3_600 + CLOCKS_S
     height = 10**9
 
     def keeping(node: Node, seconds: float) -> None:
@@ -563,12 +563,12 @@ async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_i
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda _: []
         history = history_of(node)
-        keeping(node, wanted_s - half_an_hour_s)
+        keeping(node, needed_s - half_an_hour_s)
         with pytest.raises(VenueRefusal, match="history-too-short"):
             await history.by([new_order_id()], since_s)
         with pytest.raises(VenueRefusal, match="history-too-short"):
             await history.reaches(since_s)
-        keeping(node, wanted_s + half_an_hour_s)
+        keeping(node, needed_s + half_an_hour_s)
         assert await history.by([new_order_id()], since_s) == {}
         await history._rpc.close()
 

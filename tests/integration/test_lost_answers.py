@@ -88,7 +88,7 @@ async def _head(log: EventLog, stream_id: str) -> OrderHead:
 class Case(NamedTuple):
     """One command, and what another writer does behind it."""
 
-    made: Callable[[EventLog], Awaitable[str]]
+    prepare: Callable[[EventLog], Awaitable[str]]
     """Brings the stream to where the command is possible; its id."""
     command: Callable[[EventLog, str], Awaitable[Any]]
     follows: Fact
@@ -97,10 +97,10 @@ class Case(NamedTuple):
 
 
 def _fixed(stream_id: str) -> Callable[[EventLog], Awaitable[str]]:
-    async def made(_: EventLog) -> str:
+    async def prepare(_: EventLog) -> str:
         return stream_id
 
-    return made
+    return prepare
 
 
 async def _key_there(log: EventLog) -> str:
@@ -167,7 +167,7 @@ async def test_a_command_whose_answer_was_lost_is_done_once_though_another_write
     log: EventLog, far: EventLog, proxy: Proxy, name: str
 ) -> None:
     case = CASES[name]
-    stream_id = await case.made(log)
+    stream_id = await case.prepare(log)
     [before] = await log.load([stream_id])
     proxy.mode = "drop-writes"
     running = asyncio.ensure_future(case.command(far, stream_id))

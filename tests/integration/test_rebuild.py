@@ -167,7 +167,7 @@ async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         ("DELETE FROM events WHERE position = 42", "position 42|gap"),
         ("UPDATE events SET body = '\\xc1' WHERE position = 42", "cannot be read"),
@@ -177,7 +177,7 @@ async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
     ],
 )  # fmt: skip
 async def test_a_fault_stops_the_rebuild_and_changes_nothing(
-    redis_url: str, database_url: str, damage: str, says: str
+    redis_url: str, database_url: str, damage: str, message: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         async with projecting(redis_url, database_url):
@@ -185,7 +185,7 @@ async def test_a_fault_stops_the_rebuild_and_changes_nothing(
             await projected(log, archive)
         before = await table(database_url)
         await fetch(database_url, damage)
-        with pytest.raises(RebuildError, match=says):
+        with pytest.raises(RebuildError, match=message):
             await rebuild(database_url)
         assert await table(database_url) == before
         tables = await fetch(database_url, "SELECT tablename::text FROM pg_tables")

@@ -75,13 +75,13 @@ async def test_a_stalled_order_degrades_readyz_while_others_progress(
     assert await stuck.take(1, block_ms=1000)
     await workers.worker("router", lease_ms=60_000)
 
-    async def said() -> bool:
+    async def is_reported() -> bool:
         await stuck.renew()
         [moving] = await workers.submit()
         assert await workers.ended([moving]) == ["confirmed"]
         return "has not moved" in (await reasons(gateway)).get("router", "")
 
-    await until(said)
+    await until(is_reported)
     await stuck.deregister()
 
     async def well() -> bool:

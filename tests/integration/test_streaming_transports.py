@@ -138,10 +138,10 @@ async def test_an_open_stream_ends_with_its_key_and_others_go_on(
         other = await key(gateway, "me")
         order_id = await submit(gateway, headers, **LIMIT)
 
-        def opened(who: dict[str, str]) -> Any:
+        def opened(headers: dict[str, str]) -> Any:
             if of == "feed":
-                return door.feed(gateway, "after=0", who)
-            return door.order(gateway, order_id, who)
+                return door.feed(gateway, "after=0", headers)
+            return door.order(gateway, order_id, headers)
 
         async with opened(headers) as reader, opened(other) as untouched:
             assert (await reader.frames(1))[0]["orderId"] == order_id

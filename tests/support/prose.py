@@ -76,14 +76,14 @@ class _Page(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[int, str]] = []
+        self.texts: list[tuple[int, str]] = []
 
     def handle_data(self, data: str) -> None:
-        self.found.append((self.getpos()[0], data))
+        self.texts.append((self.getpos()[0], data))
 
     def handle_starttag(self, _: str, attrs: list[tuple[str, str | None]]) -> None:
         shown = ("title", "placeholder", "aria-label", "alt")
-        self.found += [(self.getpos()[0], text) for key, text in attrs if text and key in shown]
+        self.texts += [(self.getpos()[0], text) for key, text in attrs if text and key in shown]
 
 
 def console_texts() -> Iterator[Text]:
@@ -92,7 +92,7 @@ def console_texts() -> Iterator[Text]:
     for path in sorted(static.glob("*.html")):
         page = _Page()
         page.feed(path.read_text(encoding="utf-8"))
-        yield from (Text(f"gateway/static/{path.name}:{line}", text) for line, text in page.found)
+        yield from (Text(f"gateway/static/{path.name}:{line}", text) for line, text in page.texts)
     for path in sorted(static.glob("*.js")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             code = line.partition("//")[0] if "://" not in line else line

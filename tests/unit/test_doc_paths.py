@@ -19,7 +19,7 @@ FILE = re.compile(r"`([\w-]+\.(?:py|lua|sql|md|js|toml|yaml|yml|json|html))`")
 DOTTED = re.compile(rf"`((?:{'|'.join(OURS)}|tests)(?:\.\w+)+)`")
 DEFINED = re.compile(r"`([A-Za-z_][\w.]*)` in \[?`([\w/]+\.py)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-MADE_ELSEWHERE = {
+NOT_IN_TREE = {
     "backends.json": "of a running engine, in DATA_DIR",
     "layout.json": "of a running engine, in DATA_DIR",
     "__init__.py": "of any package",
@@ -78,13 +78,13 @@ def resolves(dotted: str) -> bool:
 
 def missing(text: Text) -> Iterator[str]:
     for path in PATH.findall(text.text):
-        if not (ROOT / path).exists() and path not in MADE_ELSEWHERE:
+        if not (ROOT / path).exists() and path not in NOT_IN_TREE:
             yield f"{text.where}: {path}"
     beside = ROOT / text.where.partition(":")[0]
     for name in FILE.findall(text.text):
         # A docstring names a neighbour without its folder; a document any file.
         known = (beside.parent / name).is_file() if beside.suffix == ".py" else name in file_names()
-        if not known and name not in MADE_ELSEWHERE:
+        if not known and name not in NOT_IN_TREE:
             yield f"{text.where}: {name}"
     for dotted in DOTTED.findall(text.text):
         if not resolves(dotted):

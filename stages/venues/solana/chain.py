@@ -138,8 +138,10 @@ class SolanaChain:
         return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
 
     def _first_version(self, order: Order) -> int:
-        """The version to try first. What replaces a dead transaction is v0 where that fits: what
-        stands behind a node may drop v1 without a word.
+        """The transaction version to try first.
+
+        A replacement for an expired transaction is v0 where that fits: the services behind a node
+        may drop v1 silently.
         """
         replaces = order.status is Status.SUBMITTED
         return V0 if replaces and self._features.auto else self._features.version

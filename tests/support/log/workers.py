@@ -187,9 +187,9 @@ class Crew:
         for worker in self._workers:
             if not worker.task.done():
                 await worker.die()
-        for one_who_watches in self._watchers:
-            if not one_who_watches.task.done():
-                await one_who_watches.die()
+        for running in self._watchers:
+            if not running.task.done():
+                await running.die()
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)

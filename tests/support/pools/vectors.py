@@ -97,10 +97,10 @@ def outcome(
         return rejected.error
 
 
-def different(found: dict[str, int], expected: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What is not as expected, of those that are expected at all: found and expected."""
+def different(actual: dict[str, int], expected: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What is not as expected, of those that are expected at all: actual and expected."""
     return {
         name: (value, expected[name])
-        for name, value in found.items()
+        for name, value in actual.items()
         if name in expected and expected[name] != value
     }

@@ -31,7 +31,7 @@ def proof(order_id: str = ORDER_ID) -> dict[str, Any]:
     return document
 
 
-def hashed_anew(document: dict[str, Any]) -> dict[str, Any]:
+def rehashed(document: dict[str, Any]) -> dict[str, Any]:
     """With the hashes that belong to what stands there now."""
     previous = GENESIS
     for event in document["events"]:
@@ -91,7 +91,7 @@ def test_a_proof_holds_as_it_was_given_and_has_no_signed_bytes() -> None:
 def test_a_proof_that_was_changed_and_hashed_anew_is_found_out(forged: str) -> None:
     document = proof()
     FORGERIES[forged](document["events"])
-    assert faults_of(hashed_anew(document)) != []
+    assert faults_of(rehashed(document)) != []
 
 
 @pytest.mark.parametrize("at", range(len(LIFE)))

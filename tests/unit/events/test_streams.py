@@ -47,7 +47,7 @@ STORED: dict[str, tuple[str, Sequence[t.Fact]]] = {
 """What the builds stored that kept these states as orders, and the events that had led there."""
 
 
-def said(facts: Sequence[t.Fact]) -> list[Event]:
+def events_of(facts: Sequence[t.Fact]) -> list[Event]:
     stream_id = (
         ENGINE_STREAM_ID if isinstance(facts[0], t.EngineHalted | t.EngineResumed) else KEYS_ID
     )
@@ -56,7 +56,7 @@ def said(facts: Sequence[t.Fact]) -> list[Event]:
 
 
 def after(*facts: t.Fact) -> State:
-    state = streams.fold(said(facts))
+    state = streams.fold(events_of(facts))
     assert state is not None
     return state
 
@@ -101,7 +101,7 @@ def test_bytes_that_are_no_state_at_all_are_refused() -> None:
 
 def test_the_switch_is_halted_and_runs_with_the_reason_of_the_last_event() -> None:
     life = [HALTED, RESUMED, t.EngineHalted("again", "bob")]
-    assert [event.status for event in said(life)] == ["halted", "running", "halted"]
+    assert [event.status for event in events_of(life)] == ["halted", "running", "halted"]
     state = after(*life)
     assert isinstance(state, EngineState)
     assert (state.id, state.status, state.reason, state.version) == (
@@ -114,7 +114,7 @@ def test_keys_are_created_rotated_and_revoked() -> None:
     assert isinstance(state, KeyRing)
     key = ApiKey("k1", "main", ("read", "trade"), b"\3", "bot", 5, 5, b"\1\2", 9)
     assert state.keys == (key,)
-    assert {event.status for event in said([CREATED, REVOKED])} == {"running"}
+    assert {event.status for event in events_of([CREATED, REVOKED])} == {"running"}
 
 
 def test_what_happens_to_one_key_leaves_the_others() -> None:

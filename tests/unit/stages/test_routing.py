@@ -94,15 +94,13 @@ def search(
     return candidates(of, request, costs, Limits(hop_slack_bps=10, **limits))
 
 
-def best(all_found: Sequence[Candidate | RejectedPool]) -> Candidate:
-    usable = [item for item in all_found if isinstance(item, Candidate)]
+def best(judged: Sequence[Candidate | RejectedPool]) -> Candidate:
+    usable = [item for item in judged if isinstance(item, Candidate)]
     return max(usable, key=lambda candidate: candidate.amount_out - candidate.cost)
 
 
-def of_kind(
-    all_found: Sequence[Candidate | RejectedPool], kind: str, steps: int
-) -> list[Candidate]:
-    usable = [item for item in all_found if isinstance(item, Candidate)]
+def of_kind(judged: Sequence[Candidate | RejectedPool], kind: str, steps: int) -> list[Candidate]:
+    usable = [item for item in judged if isinstance(item, Candidate)]
     return [
         candidate
         for candidate in usable

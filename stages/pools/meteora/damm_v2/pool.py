@@ -6,7 +6,7 @@ An amount with its fee pays ceil(amount · rate); one without costs ceil(net · 
 Of the fee the protocol has floor(percent), the liquidity providers the rest; of theirs a
 compounding pool puts floor(bps) back into its reserve of b (docs.meteora.ag, DAMM v2 formulas).
 
-The program fills swaps that pay 0, and so does this: whoever sends one asks for at least 1.
+The program fills swaps that pay 0, and so does this quoter: a sender requires at least 1.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-_ONE = 1 << 64
+_ONE_X64 = 1 << 64
 _BPS = 10_000
 
 
@@ -86,7 +86,7 @@ class MarketCapSchedule(msgspec.Struct, frozen=True, gc=False):
 @lru_cache(maxsize=4096)
 def decayed(cliff: int, reduction_bps: int, steps: int) -> int:
     """The cliff fee · (1 - reduction/10000)^steps in Q64, rounded down."""
-    power, factor = _ONE, _ONE - (reduction_bps << 64) // _BPS
+    power, factor = _ONE_X64, _ONE_X64 - (reduction_bps << 64) // _BPS
     while steps:
         if steps & 1:
             power = power * factor >> 64

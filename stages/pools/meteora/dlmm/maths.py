@@ -12,7 +12,7 @@ MAX_FEE_RATE = 100_000_000
 BPS = 10_000
 VOLATILITY_PER_BIN = 10_000
 
-_ONE = 1 << Q64
+_ONE_X64 = 1 << Q64
 _U128_MAX = (1 << 128) - 1
 _VARIABLE_UNIT = 100_000_000_000
 _ORDER_SHARE_BPS = 5_000
@@ -25,8 +25,8 @@ def price_at(bin_id: int, bin_step: int) -> int:
     A power is computed below one, by squares from the lowest bit, and inverted at the end; each
     product is floored.
     """
-    power = _ONE
-    square = _U128_MAX // (_ONE + (bin_step << Q64) // BPS)
+    power = _ONE_X64
+    square = _U128_MAX // (_ONE_X64 + (bin_step << Q64) // BPS)
     exponent = abs(bin_id)
     while exponent:
         if exponent & 1:

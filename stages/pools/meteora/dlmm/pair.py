@@ -45,6 +45,6 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
     """A slot or Unix time; 0 if it was always open."""
 
     def is_open(self, clock: Clock) -> bool:
-        """Whether anybody may swap now."""
+        """Whether the pair is enabled and open to swaps."""
         now = clock.slot if self.opens_by_slot else clock.time_s
         return self.enabled and now >= self.opens_at

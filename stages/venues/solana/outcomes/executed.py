@@ -93,7 +93,7 @@ class WalletHistory:
         return signatures
 
     async def since(self, order_id: str) -> list[str]:
-        """The executed orders whose ids are no lower."""
+        """The executed orders with this id or a higher one, sorted."""
         await self._read(created_ms(order_id) / 1000)
         later = [s for s, signed_order in self._order_ids.items() if signed_order >= order_id]
         return sorted({self._order_ids[signature] for signature in await self._prove(later)})

@@ -1,4 +1,4 @@
-"""What became of transactions: one status request for up to 256 of them, whoever asks.
+"""Outcomes of transactions: one status request for up to 256 of them, across callers.
 
 The order of the two readings is the proof of death. First the *finalized* slot and height (a
 finalized block never goes away, so what is true of it stays true); then, begun after that answer

@@ -1,4 +1,4 @@
-"""What an answer of a node means that is no result: by what it speaks about. Pure.
+"""The meaning of a node's error answer, by what it concerns. Pure.
 
 The numbers of Agave are those of its `rpc-client-api` (custom errors -32001 to -32019) and of the
 JSON-RPC 2.0 specification. Providers reuse them with other meanings (-32003 for a backend that is

@@ -42,8 +42,8 @@ def test_no_swap_leaks_value(pool: Pool, amount: int, a_to_b: bool, exact_out: b
 
 @EACH
 @given(pools(), AMOUNTS, AMOUNTS, st.booleans())
-def test_more_in_brings_more_out(pool: Pool, one: int, other: int, a_to_b: bool) -> None:
-    law.assert_monotone(pool, min(one, other), max(one, other), a_to_b)
+def test_more_in_brings_more_out(pool: Pool, first: int, second: int, a_to_b: bool) -> None:
+    law.assert_monotone(pool, min(first, second), max(first, second), a_to_b)
 
 
 @EACH

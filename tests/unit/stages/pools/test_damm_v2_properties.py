@@ -131,8 +131,8 @@ def test_no_swap_leaks_value(pool: DammPool, amount: int, a_to_b: bool) -> None:
 
 @checked
 @given(pools(), AMOUNTS, AMOUNTS, st.booleans())
-def test_more_in_never_pays_less_out(pool: DammPool, one: int, other: int, a_to_b: bool) -> None:
-    less, more = sorted((one, other))
+def test_more_in_never_pays_less_out(pool: DammPool, first: int, second: int, a_to_b: bool) -> None:
+    less, more = sorted((first, second))
     swap = tried(pool.exact_in, more, a_to_b)
     assert pool.exact_in(less, a_to_b, NOW).amount_out <= swap.amount_out
 

@@ -141,13 +141,13 @@ def answer(pool: DammPool, vector: Json, start: DammPool | None = None) -> tuple
     return outcome(start or pool, swap), swap.after
 
 
-def differences(found: Json, expected: Mapping[str, Any]) -> Json:
-    """By name: what was found and what was expected, where the two differ."""
+def differences(actual: Json, expected: Mapping[str, Any]) -> Json:
+    """By name: the actual and the expected value, where the two differ."""
     costs = ("compute_units",)
     return {
-        name: (found.get(name), value)
+        name: (actual.get(name), value)
         for name, value in expected.items()
-        if name not in costs and found.get(name) != value
+        if name not in costs and actual.get(name) != value
     }
 
 

@@ -60,7 +60,7 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "says"),
+    ("good", "bad", "expected"),
     [
         ('"SOL/USDC"', '"SOL/RAY"', "no token has the symbol 'RAY'"),
         ('"SOL/USDC"', '"SOL-USDC"', "expected two symbols"),
@@ -76,14 +76,14 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
         ("[pools]", "[pools", "line"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(tmp_path: Path, good: str, bad: str, says: str) -> None:
+def test_a_mistake_is_told_in_one_line(tmp_path: Path, good: str, bad: str, expected: str) -> None:
     path = tmp_path / "pools.toml"
     path.write_text(GOOD.replace(good, bad))
     with pytest.raises(PoolsFileError) as caught:
         load_pools(path)
     message = str(caught.value)
     assert message.startswith(f"POOLS={path}: ")
-    assert says in message
+    assert expected in message
     assert "\n" not in message
 
 
