@@ -1,4 +1,4 @@
-"""`engine repair`: repairs log and archive from each other; recreates a lost log."""
+"""`engine repair`: heals log and archive by each other; founds a log again that was lost."""
 
 import argparse
 import json

@@ -1,8 +1,4 @@
-"""The requests of an append and their results.
-
-A request is one unit: written as a whole or not, and refused where the version that it expects is
-old (optimistic concurrency).
-"""
+"""The requests of an append and their results. A request is one unit: written as a whole or not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """`EventLog`: what the gateway, the runner and the operators' commands use.
 
 Its life and its connections are here; the invariants are kept by `events/log/redis/functions.lua`.
-Fencing: an append names the epoch of the log that its process joined, and is refused in another.
 """
 
 from __future__ import annotations
@@ -102,6 +101,7 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         if answer[5] is None and self.before_joining is not None:
             await self.before_joining()
         self.joined = True
+        # Fencing: an append names the epoch that was joined, and is refused in any other.
         self._committer.epoch = answer[0]
 
     async def evicts(self) -> str:

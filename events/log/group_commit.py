@@ -1,8 +1,7 @@
-"""Group commit: callers bring one order at a time, the log writes what gathers as one batch.
+"""Appending: callers bring one order at a time, the log writes what gathers as one batch.
 
 A unit is (order, expected head, new events, new head, settled inbox share): all or none of it.
-While a call is under way the next units gather, so batches grow by themselves under load. New
-orders wait longer while the inboxes of the stages are long (back-pressure).
+While a call is under way the next units gather, so batches grow by themselves under load.
 """
 
 from __future__ import annotations
@@ -133,6 +132,7 @@ class Committer:
         What is accepted faster than it is finished only lies around, cold: finishing goes first.
         """
         behind = min(1.0, max(0, self._backlog - BACKLOG_ENTRIES) / BACKLOG_ENTRIES)
+        # Back-pressure: new orders wait while the inboxes are long.
         return max(self._linger_s if callers >= BUSY_CALLERS else 0.0, behind * BACKLOG_PAUSE_S)
 
     def _take(self) -> list[_Pending]:

@@ -1,4 +1,4 @@
-"""The inbox of a stage, a consumer group: orders, delivered at least once, under a lease.
+"""The inbox of a stage: what it has to look at, delivered at least once, under a lease.
 
 An entry names one order or several. It only says "look": what an order owes follows from its head.
 Reading order: what others held too long, what is ours and was never seen, what is new.
