@@ -1,4 +1,4 @@
-"""Terminal output and arguments, and the name of the operator.
+"""What a person at a terminal is shown, and who that is.
 
-Imports `client`, and no process. Public: every module.
+Imports `client`, and no process or server of ours. Public: every module.
 """

@@ -133,6 +133,7 @@ class Committer:
         Orders that are accepted faster than they are finished only queue: finishing has priority.
         """
         behind = min(1.0, max(0, self._backlog - BACKLOG_ENTRIES) / BACKLOG_ENTRIES)
+        # Back-pressure: new orders wait while the inboxes are long.
         return max(self._linger_s if callers >= BUSY_CALLERS else 0.0, behind * BACKLOG_PAUSE_S)
 
     def _take(self) -> list[_Pending]:
