@@ -9,7 +9,7 @@ from events.streams.system_event import SystemEvent
 
 
 class KeyRevoked(Fact, frozen=True, array_like=True, tag=True):
-    """A key is good for nothing any more."""
+    """An API key was revoked."""
 
     key_id: str
     reason: str
