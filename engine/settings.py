@@ -243,7 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stuck_after_s: Annotated[
         int,
         _doc(
-            "How long a stage may stand still until `/readyz` says so; at least two leases",
+            "How long a stage may make no progress until `/readyz` reports it; at least two leases",
             "s",
             ge=3,
             le=86_400,

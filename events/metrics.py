@@ -104,7 +104,7 @@ APPEND = Histogram(
 )
 STAGE = Histogram(
     "oee_stage_seconds",
-    "Time from an order's event to what the stage said next, all waiting included",
+    "Time from an order's event to the stage's next event, all waiting included",
     "stage",
     STAGES,
     bounds=LONG_BUCKETS_S,

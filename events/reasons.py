@@ -48,7 +48,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "later",
     ),
     "discarded": Reason(
-        "An operator failed the parked order; `detail` says why.", "Ask the operator.", "no"
+        "An operator failed the parked order; `detail` has the reason.", "Ask the operator.", "no"
     ),
     "outcome-unknown": Reason(
         "No node tells the outcome. An operator closed the order: nothing can land any more.",
@@ -141,7 +141,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "The pool's program is not known.", "Correct `POOLS`.", "no"
     ),
     "pool-of-other-tokens": Reason(
-        "The pool is of other tokens than `POOLS` says.", "Correct `POOLS`.", "no"
+        "The pool has other tokens than those in `POOLS`.", "Correct `POOLS`.", "no"
     ),
     "pool-not-read": Reason(
         "The pool's accounts were not read yet.", "Nothing: they are read all the time.", "later"
@@ -243,10 +243,10 @@ REASONS: dict[ReasonCode, Reason] = {
     ),
     "token-paused": Reason("The token is paused by its issuer.", "Wait until it is not.", "later"),
     "token-program-mismatch": Reason(
-        "The token belongs to another token program than `POOLS` says.", "Correct `POOLS`.", "no"
+        "The token program is not the one in `POOLS`.", "Correct `POOLS`.", "no"
     ),
     "token-decimals-mismatch": Reason(
-        "The token has other decimals than `POOLS` says.", "Correct `POOLS`.", "no"
+        "The token's decimals are not those in `POOLS`.", "Correct `POOLS`.", "no"
     ),
     # The wallet
     "insufficient-funds": Reason(
@@ -287,7 +287,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "The chain does not accept the form of the transaction.", "Report it: this is a bug.", "no"
     ),
     "transaction-failed": Reason(
-        "The transaction failed for a reason that is in no table; `detail` has the chain's words.",
+        "The transaction failed for an unknown reason; `detail` has the error of the chain.",
         "Report it.",
         "no",
     ),
@@ -340,7 +340,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "later",
     ),
     "node-refused": Reason(
-        "The node refuses the request; `detail` has its number and words.", "Read the detail.", "no"
+        "The node refuses the request; `detail` has its error.", "Read the detail.", "no"
     ),
     "node-behind": Reason("The node is behind the chain.", "Use another node.", "later"),
     "node-not-answering": Reason(
@@ -355,7 +355,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "Every node refuses a call of this size.", "Use a node with a higher limit.", "later"
     ),
     "wrong-cluster": Reason(
-        "The nodes are of another cluster.", "Correct `SOLANA_RPC_URL` or `SOLANA_CLUSTER`.", "no"
+        "The nodes are of another cluster.", "Correct `SOLANA_RPC_URL` or `POOLS`.", "no"
     ),
     "mainnet-not-allowed": Reason(
         "The nodes are of mainnet, which the settings do not allow.",
@@ -375,12 +375,12 @@ REASONS: dict[ReasonCode, Reason] = {
     ),
     "chain-stalled": Reason("The chain makes no progress.", "Nothing: it is asked again.", "no"),
     "too-few-witnesses": Reason(
-        "Too few nodes agree for a proof; `detail` says what is missing.",
+        "Too few nodes agree for a proof; `detail` names what is missing.",
         "Add nodes to `SOLANA_RPC_URL`.",
         "no",
     ),
     "history-too-short": Reason(
-        "The nodes' blocks begin too late for a proof; `detail` says where.",
+        "The nodes' blocks begin too late for a proof; `detail` has the slot.",
         "Add a node with a longer history.",
         "no",
     ),

@@ -24,10 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("order", metavar="ORDER", type=order_id, help="order id")
     parser.add_argument("--target-price", metavar="PRICE", help="of a limit order")
-    add_expiry(parser, f"ISO time with zone: not after this; {NO_EXPIRY}: it expires no more")
-    parser.add_argument("--version", type=int, help="the one you mean (default: the present one)")
+    add_expiry(parser, f"ISO time with zone: not after this; {NO_EXPIRY}: no expiry")
+    parser.add_argument("--version", type=int, help="version to amend (default: the present one)")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print what the gateway says")
+    parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

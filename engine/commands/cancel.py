@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every open order, or all of these:")
     parser.add_argument("--status", help="with --all: of this status, such as watching")
     parser.add_argument("--token", help="with --all: with this token on either side")
-    parser.add_argument("--client-order-id", help="with --all: of this name")
+    parser.add_argument("--client-order-id", help="with --all: with this client order ID")
     parser.add_argument("--reason", default="", help="why")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -21,7 +21,7 @@ from engine.terminal.styles import styled
 from engine.venues import chain_of
 from events.secret import SecretUrl
 
-HELP = "check set-up, backends, clocks, ports and chain; say how to mend what is wrong"
+HELP = "check set-up, backends, clocks, ports and chain; print the remedy for each fault"
 EXAMPLES = (
     "engine doctor",
     "engine doctor --json",

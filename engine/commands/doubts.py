@@ -17,7 +17,7 @@ from events.commands import doubts
 from events.order import Order
 from projections.views.formats import timestamp
 
-HELP = "list or close orders whose outcome no node tells"
+HELP = "list or close orders whose outcome no node reports"
 EXAMPLES = (
     "engine doubts list",
     'engine doubts close 01a21e50-41f2-7000-9b84-c17e942321be --reason "not in the wallet"',

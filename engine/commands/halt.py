@@ -7,7 +7,7 @@ from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.operator_name import whoami
 
-HELP = "let nothing be sent and no trigger fire until `engine resume`; cancels still work"
+HELP = "stop sends and triggers until `engine resume`; cancels still work"
 EXAMPLES = ('engine halt --reason "prices look odd"',)
 EXITS = {0: "halted", 1: "refused, or no gateway"}
 

@@ -30,19 +30,23 @@ GRACE_S = 0.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    create = what.add_parser("create", help="make a key, and print it once")
-    create.add_argument("--account", required=True, help="whose orders it makes and sees")
+    create = what.add_parser("create", help="create a key, and print it once")
+    create.add_argument("--account", required=True, help="account that the key belongs to")
     create.add_argument(
         "--scopes", default="read,trade,cancel", type=_scopes, help=f"of {','.join(SCOPES)}"
     )
     create.add_argument("--label", default="", help="what it is for")
-    create.add_argument("--expires-in", type=seconds, metavar="S", help="seconds until it ends")
-    turned = what.add_parser("rotate", help="give a key another secret, and print it once")
+    create.add_argument("--expires-in", type=seconds, metavar="S", help="seconds until it expires")
+    turned = what.add_parser("rotate", help="replace the secret of a key, and print it once")
     turned.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     turned.add_argument(
-        "--grace", type=_grace, default=GRACE_S, metavar="S", help="how long the old one is good"
+        "--grace",
+        type=_grace,
+        default=GRACE_S,
+        metavar="S",
+        help="how long the old secret stays valid",
     )
-    ended = what.add_parser("revoke", help="make a key good for nothing")
+    ended = what.add_parser("revoke", help="revoke a key")
     ended.add_argument("key", metavar="ID", help="as `engine keys list` shows it")
     ended.add_argument("--reason", default="revoked", help="why")
     for act in (create, turned, ended):

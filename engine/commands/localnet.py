@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_address,
         metavar="ADDRESS",
-        help="a wallet to be given money",
+        help="address of a wallet to fund",
     )
     parser.add_argument(
         "--no-v1",
@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="take no transactions of version 1, as a cluster without that feature",
     )
     parser.add_argument(
-        "--pools", action="store_true", help="print what POOLS says of this chain, and end"
+        "--pools", action="store_true", help="print the POOLS file of this chain, and exit"
     )
 
 

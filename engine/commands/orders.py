@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("--status", help="such as watching")
     parser.add_argument("--token", help="on either side")
-    parser.add_argument("--client-order-id", help="your own name for it")
+    parser.add_argument("--client-order-id", help="client order ID")
     parser.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 

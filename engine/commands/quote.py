@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
     parser.add_argument("--exact-out", action="store_true", help="AMOUNT is of OUT, exactly")
     parser.add_argument("--slippage-bps", type=int, help="what the bound is computed with")
-    parser.add_argument("--json", action="store_true", help="print what the gateway says")
+    parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from engine.venues import chain_of
 from projections.postgres.migrate import MigrationError
 from projections.postgres.rebuild import RebuildError
 
-HELP = "say what is wrong with log, archive and tables, and what would mend it; with --yes do it"
+HELP = "report damage of log, archive and tables, and its repair; with --yes, repair it"
 EXAMPLES = (
     "engine repair",
     "engine repair --yes",
@@ -41,18 +41,18 @@ SHOWN = 10
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("--yes", action="store_true", help="do it; without, only say what is wrong")
+    parser.add_argument("--yes", action="store_true", help="repair; without it, only report")
     parser.add_argument(
         "--restored",
         action="store_true",
-        help="log and archive are copies of before: ask the chain what was executed since,"
+        help="log and archive were restored from copies: ask the chain what was executed since,"
         " though the two agree",
     )
     parser.add_argument(
         "--drop-after",
         type=int,
         metavar="POSITION",
-        help="delete the rows of the archive behind it, which the log never vouched for",
+        help="delete the rows of the archive behind it, which the log never confirmed",
     )
     parser.add_argument(
         "--accept-loss",

@@ -12,7 +12,7 @@ from engine.terminal import event_lines
 from engine.terminal.blockers import told
 from engine.terminal.order_expiry import add_expiry, expiry
 
-HELP = "submit an order, and with --watch see it through"
+HELP = "submit an order; with --watch, follow it to its end"
 EXAMPLES = (
     "engine submit SOL USDC 1.5 --watch",
     "engine submit SOL USDC 1.5 --min-amount-out 220 --tif FOK",
@@ -42,9 +42,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-price", help="most IN to pay an OUT; with --sniper")
     parser.add_argument("--tif", help="GTC or GTT to wait; IOC or FOK with --min-amount-out")
     add_expiry(parser)
-    parser.add_argument("--client-order-id", help="your own name for it: the same gives the same")
-    parser.add_argument("--watch", action="store_true", help="follow it until it ended")
-    parser.add_argument("--json", action="store_true", help="print what the gateway says")
+    parser.add_argument(
+        "--client-order-id", help="client order ID; using it again returns the same order"
+    )
+    parser.add_argument("--watch", action="store_true", help="follow the order to its end")
+    parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from events.money import to_tokens
 if TYPE_CHECKING:
     from engine.localnet.ledger import Entry
 
-HELP = "show the chain's own ledger, which knows nothing of our log"
+HELP = "show the ledger of the chain, which is independent of the log"
 EXAMPLES = ("engine venue ledger",)
 EXITS = {0: "shown", 1: "no engine there"}
 

@@ -21,21 +21,18 @@ class Way(NamedTuple):
     """The commands that end it."""
 
 
-_MENDED = (
-    "`requeue` with a build that is mended; `discard` while nothing is sent; `settle` once it is"
-)
+_CORRECTED = "`requeue` with a corrected build; `discard` before a send; `settle` after one"
 WAYS = (
     Way(
         "`its worker died on it again and again`",
         "a process ended five times with this order alone in hand",
-        _MENDED,
+        _CORRECTED,
     ),
-    Way("`TypeError: …`, any exception", "a stage met a bug with this order", _MENDED),
+    Way("`TypeError: …`, any exception", "a stage met a bug with this order", _CORRECTED),
     Way(
         "`unreadable head: …`",
         "this build cannot read what another one wrote",
-        "`requeue` or `discard`, with a build that can read the order's events; `settle` once it is"
-        " sent",
+        "with a build that reads the order's events: `requeue` or `discard`; `settle` after a send",
     ),
     Way(
         "`executed on chain by …, whose events are lost`",
@@ -50,7 +47,7 @@ WAYS = (
     Way(
         "`its head is missing or damaged: …`",
         "the log server lost or changed what it keeps of the order; no stage works on it",
-        "`engine repair`, which makes it again from the events",
+        "`engine repair`, which rebuilds it from the events",
     ),
 )
 
@@ -59,9 +56,9 @@ OwnCode = Literal["wallet-unknown", "another-settlement", "not-allowed"]
 
 CODES: Mapping[ReasonCode | OwnCode, str] = {
     "transaction-not-found": "no node has it, and its death is not proved",
-    "transaction-not-finalized": "it is in a block that may still go away: try again",
+    "transaction-not-finalized": "its block is not final yet: try again",
     "transaction-unreadable": "the record cannot be read",
-    "amounts-unclear": "the record does not tell what moved",
+    "amounts-unclear": "the record does not show the amounts",
     "transaction-of-another-wallet": "another wallet paid for it, or swapped in it",
     "transaction-of-another-order": "it names another order, or none, or another order has it",
     "transaction-does-not-fit": "other tokens, or amounts outside the order's terms",
@@ -70,7 +67,7 @@ CODES: Mapping[ReasonCode | OwnCode, str] = {
     "malformed-signature": "it is not a signature of this chain",
     "executed-more-than-once": "several executed it: name the one that counts; others are noted",
     "wallet-unknown": "the gateway cannot read SOLANA_KEYPAIR: use the command beside the stages",
-    "archive-behind": "whether another order has it cannot be told yet",
+    "archive-behind": "whether another order has it cannot be determined yet",
     "another-settlement": "another process settles an order by a named transaction now: try again",
     "not-allowed": "the order is not parked, or keeps changing",
 }

@@ -104,7 +104,6 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         if answer[5] is None and self.before_joining is not None:
             await self.before_joining()
         self.joined = True
-        # Fencing: an append names the epoch that was joined, and is refused in any other.
         self._committer.epoch = answer[0]
 
     async def evicts(self) -> str:

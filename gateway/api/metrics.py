@@ -33,7 +33,7 @@ FOREIGN = Gauge(
 )
 MEMORY = Gauge("oee_log_memory_bytes", "Memory that the log's server uses")
 MEMORY_MAX = Gauge("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
-STAGE_ORDERS = Gauge("oee_stage_orders", "Orders that wait for a stage's word", "stage")
+STAGE_ORDERS = Gauge("oee_stage_orders", "Orders that wait for a stage", "stage")
 STAGE_WAITING = Gauge(
     "oee_stage_waiting_orders", "Of these: that wait for a time (turn, backoff, chain)", "stage"
 )

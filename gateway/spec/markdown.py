@@ -58,12 +58,12 @@ def failure_reasons() -> str:
     ]
     return (
         f"# Failure reasons\n{_GENERATED}\n"
-        "Why an order failed, is tried again, waits again or is in doubt: `reason` of"
+        "Why an order failed, is retried, waits again or is in doubt: `reason` of"
         " `OrderFailed`, `OrderExpired`, `OrderRearmed` and `TransactionInDoubt`, `error` of"
         " `AttemptFailed` and of a quote, `reason` of the problem `not-settled`.\n"
         "Switch on the code: it is stable; `detail` is for people.\n"
-        "The engine itself tries again what may pass, up to `MAX_ATTEMPTS`.\n"
-        "The last column is about a new order after the failure.\n\n"
+        "The engine retries transient failures itself, up to `MAX_ATTEMPTS`.\n"
+        "The last column is whether submitting a new order after the failure makes sense.\n\n"
         + table(["code", "meaning", "what to do", "submit again"], rows)
     )
 
@@ -78,9 +78,9 @@ RETRY = {
 
 def _where(code: str) -> str:
     if code in COMMON_PROBLEMS:
-        return "anything"
+        return "every request"
     if code in GUARDED:
-        return "whatever needs a scope"
+        return "every operation that requires a scope"
     return ", ".join(
         f"`{endpoint.method} {endpoint.path}`"
         for endpoint in ENDPOINTS.values()
@@ -100,15 +100,15 @@ def authorization() -> str:
     ]
     return (
         f"# Authorization\n{_GENERATED}\n"
-        "The table has what each operation asks of a key, where keys are required (`REQUIRE_KEYS`)"
-        " or one is sent.\n"
-        "No scope contains another, except `admin`, which is every scope and sees the orders of"
+        "The table has the scope that each operation requires, where keys are required"
+        " (`REQUIRE_KEYS`) or one is sent.\n"
+        "No scope contains another, except `admin`, which permits everything, for the orders of"
         " every account.\n"
         "Without a valid key the response is 401 `unauthenticated`, without the scope 403"
         " `scope-missing`.\n"
         "An order of another account is answered like an id that does not exist: 404"
         " `unknown-order`, also where its history is lost.\n"
-        "Where a store does not answer, both are 503.\n\n"
+        "While Redis or Postgres does not respond, both may be 503.\n\n"
         + table(["operation", "scope", "orders of other accounts"], rows)
     )
 
@@ -118,7 +118,7 @@ OTHERS = {
     Reach.IN_PATH: "unknown",
     Reach.NAMED: "unknown",
     Reach.LISTED: "left out",
-    Reach.CREATED: "none are made; names of clients are each account's own",
+    Reach.CREATED: "not applicable; each account has its own client order IDs and keys",
 }
 
 
@@ -138,7 +138,7 @@ def events() -> str:
         parts += [f"## {name}\n{_lines(schema['description'])}\n", f"Status after it: {after}\n"]
         if added := list(PAYLOADS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
-    parts.append("# What else is said\n")
+    parts.append("# Other frames\n")
     for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
         schema = schemas[name]
         parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
@@ -197,11 +197,15 @@ def fields(schema: Json, names: Iterable[str]) -> str:
     rows = []
     for name in names:
         field = schema["properties"][name]
-        there = "" if name in schema["required"] else "where it says something"
+        there = "" if name in schema["required"] else "optional"
         if name in ("event", "status") and schema["title"] == "every event":
             field = {"type": "string"}
         rows.append(
-            [f"`{name}`", kind_of(field), "; ".join(filter(None, [constraint_of(field), there]))]
+            [
+                f"`{name}`",
+                kind_of(field),
+                "; ".join(filter(None, [constraint_of(field).rstrip("."), there])),
+            ]
         )
     return table(["field", "type", ""], rows)
 

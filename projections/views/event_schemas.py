@@ -53,7 +53,9 @@ class Heartbeat(Shape):
 
 
 class Lost(Shape):
-    """What cannot be given any more. It continues after `position`; what came after it is void."""
+    """Events cannot be delivered any more. The stream continues after `position`; frames after it
+    that were received before are void.
+    """
 
     event: str
     code: Annotated[str, Meta(extra_json_schema={"enum": [
@@ -74,7 +76,7 @@ class Shutdown(Shape):
 
 
 class FollowFault(Shape):
-    """A message of the client that could not be heeded."""
+    """A message of the client was refused."""
 
     event: str
     code: Annotated[str, Meta(extra_json_schema={"enum": [

@@ -42,7 +42,7 @@ Fees = Annotated[
     int, Meta(ge=0, description="Lamports: network fees of all its transactions that landed.")
 ]
 Rent = Annotated[
-    int, Meta(ge=0, description="Lamports laid down for token accounts that it left open.")
+    int, Meta(ge=0, description="Lamports deposited for token accounts that it left open.")
 ]
 FailureReason = Annotated[
     str, Meta(extra_json_schema={"$ref": "#/components/schemas/FailureReason"})
@@ -263,7 +263,7 @@ class Order(Terms):
     leftovers: list[Leftover]
     attempts: Count
     next_attempt_at: Time | None
-    in_doubt: Annotated[bool, Meta(description="The chain cannot say what became of it yet.")]
+    in_doubt: Annotated[bool, Meta(description="Its outcome cannot be determined yet.")]
     parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
     reason: (
         Annotated[

@@ -9,12 +9,12 @@ from events.status import Status
 
 
 class TransactionInDoubt(Fact, frozen=True, array_like=True, tag=True):
-    """The chain cannot say what became of the transaction; the engine keeps asking."""
+    """The outcome of the transaction cannot be determined; the engine keeps asking."""
 
     signature: str
     reason: str
     detail: str = ""
-    """What is missing, in words: a method that no node serves."""
+    """What is missing, such as a method that no node serves."""
 
 
 def _apply(order: Order, fact: TransactionInDoubt, _: int) -> None:

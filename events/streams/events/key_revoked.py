@@ -9,7 +9,7 @@ from events.streams.system_event import SystemEvent
 
 
 class KeyRevoked(Fact, frozen=True, array_like=True, tag=True):
-    """An API key is no longer valid. An event of the stream `KEYS_ID`."""
+    """An API key was revoked."""
 
     key_id: str
     reason: str

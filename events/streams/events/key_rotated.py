@@ -11,7 +11,7 @@ from events.streams.system_event import SystemEvent
 
 
 class KeyRotated(Fact, frozen=True, array_like=True, tag=True):
-    """An API key has a new secret. An event of the stream `KEYS_ID`."""
+    """An API key got a new secret; the old one stays valid until `oldUntil`."""
 
     key_id: str
     digest: bytes

@@ -27,7 +27,9 @@ class OrderConfirmedPayload(Payload):
     rent_lamports: Rent | UnsetType = UNSET
     fills: list[Fill] | UnsetType = UNSET
     leftovers: list[Leftover] | UnsetType = UNSET
-    explorer_url: Annotated[str, Meta(description="For people.")] | UnsetType = UNSET
+    explorer_url: (
+        Annotated[str, Meta(description="Link to an explorer of the cluster.")] | UnsetType
+    ) = UNSET
     """Depends on the chain that is traded on: see `projections.views.orders`."""
 
 

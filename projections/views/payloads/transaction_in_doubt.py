@@ -17,7 +17,7 @@ class TransactionInDoubtPayload(Payload):
     in_doubt: bool
     signature: str
     reason: FailureReason
-    detail: Annotated[str, Meta(description="What is missing, in words.")] | UnsetType = UNSET
+    detail: Annotated[str, Meta(description="What is missing.")] | UnsetType = UNSET
 
 
 def _payload(fact: TransactionInDoubt) -> TransactionInDoubtPayload:
