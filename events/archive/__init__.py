@@ -1,7 +1,7 @@
-"""The archive: the long-term log and the projected orders in Postgres. The one door to reading it.
+"""The archive: read access to the long-term log and the projected orders in Postgres.
 
-Every call may raise `ArchiveUnavailable`, within about a second when Postgres is gone: nothing on
-the path of an order waits for it.
+Calls may raise `ArchiveUnavailable`, within about a second when Postgres is down. Order processing
+does not depend on it.
 
 Imports the log for its types, and no audit or command. Public: what is exported here, `history`
 and `indexes`.

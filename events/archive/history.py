@@ -1,7 +1,7 @@
-"""The whole history: every event from the first, from the archive, then from the log.
+"""The complete history: all events since the first, from the archive, then from the log.
 
-The archive lags the log, and the log is trimmed behind the archive: together they have everything,
-and whoever reads long enough to be overtaken by the trimming goes back to the archive.
+The archive lags the log, and the log is trimmed after archiving: together they hold all events. A
+reader that falls behind the trimming returns to the archive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOG_BATCHES = 50
 
 
 class Gap(Exception):
-    """Neither the archive nor the log holds an event, or what they hold does not continue."""
+    """An event is missing in the archive and the log, or does not continue the hash chain."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"nothing holds the event at position {position}")
@@ -28,40 +28,40 @@ class Gap(Exception):
 
 
 class GivenUp(Gap):
-    """Events of an order are lost for good, and a person accepted that."""
+    """Events of an order are permanently lost, and an operator accepted the loss."""
 
     def __init__(self, order_id: str, losses: Sequence[Loss], left: Sequence[Stored]) -> None:
         super().__init__(losses[0].position)
         self.losses = losses
         self.left = left
-        """The events that are intact."""
+        """The events that are not lost."""
         at = spans([loss.position for loss in losses])
         by = losses[-1].by or "an operator"
         self.args = (f"events of order {order_id} at {at} are lost, accepted as lost by {by}",)
 
 
 class Histories(Protocol):
-    """What is asked of the archive about one order."""
+    """The part of the archive that is read for the history of one order."""
 
     async def history(self, order_id: str) -> Sequence[Stored]:
         """All archived events of an order, in order."""
         ...
 
     async def checkpoint(self) -> Checkpoint | None:
-        """How far the projector is, None before it ran for the first time."""
+        """The projector's checkpoint; None before its first run."""
         ...
 
     async def losses(self) -> Losses:
-        """The losses that were accepted."""
+        """All accepted losses."""
         ...
 
 
 async def order_history(archive: Histories, log: EventLog, order_id: str) -> list[Stored]:
     """All events of an order, in order; empty for an unknown one.
 
-    Only what continues the order's hash chain is given: where log and archive differ, the one that
-    does. Raises Gap, LogError or ArchiveUnavailable: that too where the archive does not have the
-    older events of a long history yet. Raises GivenUp where the loss of events was accepted.
+    Only events that continue the order's hash chain are returned; where log and archive differ, the
+    copy that does. Raises Gap, LogError or ArchiveUnavailable, the latter also while the archive
+    lacks the older events of a long history. Raises GivenUp where events are accepted losses.
     """
     head = (await log.load([order_id]))[0]
     logged = [] if head is None else await log.history(head.positions)
@@ -73,7 +73,7 @@ async def order_history(archive: Histories, log: EventLog, order_id: str) -> lis
         raise GivenUp(order_id, losses, rows)
     if head is None:
         return _chained([], await archive.history(order_id))
-    checkpoint = await archive.checkpoint()  # first: what it covers is there afterwards
+    checkpoint = await archive.checkpoint()  # first: the events it covers are then archived
     archived = [s for s in await archive.history(order_id) if s.position <= head.positions[-1]]
     positions = {stored.position for stored in (*archived, *logged)}
     for position in head.positions:
@@ -98,7 +98,7 @@ def _first_unchained(history: Sequence[Stored]) -> int | None:
 
 
 def _chained(logged: Sequence[Stored], archived: Sequence[Stored]) -> list[Stored]:
-    """At each position the copy that continues the chain. Raises Gap where neither does."""
+    """The copy at each position that continues the chain. Raises Gap where neither does."""
     copies: dict[int, list[Stored]] = {}
     for stored in (*logged, *archived):
         copies.setdefault(stored.position, []).append(stored)
@@ -122,8 +122,8 @@ async def everything(
     until: int | None = None,
     losses: Losses = NONE,
 ) -> AsyncGenerator[Page]:
-    """All events after a position, up to another or to the newest one now, in pages; without those
-    whose loss was accepted.
+    """All events after a position, up to `until` or the newest position at the call, in pages,
+    without those whose loss was accepted.
 
     Raises Gap, LogError or ArchiveUnavailable.
     """
@@ -150,7 +150,7 @@ async def everything(
 
 
 async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGenerator[Page]:
-    """The next pages of the log, or of the archive where the log was trimmed meanwhile."""
+    """The next pages of the log, or of the archive where the log was trimmed."""
     try:
         batches = await reader.read(after, batches=LOG_BATCHES)
     except LogTruncated:
@@ -166,7 +166,7 @@ async def _logged(archive: Archive, reader: LogReader, after: int) -> AsyncGener
 
 
 def page_of(batch: Batch, after: int) -> Page:
-    """A log entry as a page, without what stands at or before a position."""
+    """A log entry as a page, without the events up to `after`."""
     start = max(after + 1, batch.first)
-    left = batch.records[start - batch.first :]
-    return Page.of([Stored(start + i, batch.time_us, record) for i, record in enumerate(left)])
+    records = batch.records[start - batch.first :]
+    return Page.of([Stored(start + i, batch.time_us, record) for i, record in enumerate(records)])

@@ -1,4 +1,4 @@
-"""The indexes and keys that the migrations make: without one, lists crawl and rows come twice."""
+"""The indexes and keys that the migrations create, for fast lists and unique rows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ EXPECTED = {
     "checkpoints_pkey": ("checkpoints", "UNIQUE", "(name)"),
     "projection_parked_pkey": ("projection_parked", "UNIQUE", "(order_id)"),
 }
-"""Name -> table, whether it keeps rows apart, what it is on."""
+"""Index name -> table, UNIQUE or empty, indexed columns."""
 
 
 def index_faults(
     there: Iterable[tuple[str, str, bool]], tables: Iterable[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """What is wrong, given (table, definition, valid) of each index: (table, name, detail).
+    """Missing indexes as (table, name, detail), given (table, definition, valid) of each index.
 
-    An index under another name does as well.
+    An index with another name is accepted.
     """
-    faults = [
+    existing = [
         (table, "UNIQUE" if definition.startswith("CREATE UNIQUE") else "",
          definition.partition(" USING btree ")[2])
         for table, definition, valid in there
@@ -35,6 +35,6 @@ def index_faults(
     ]  # fmt: skip
     for name, (table, unique, on) in EXPECTED.items():
         if table in tables and not any(
-            (t, o) == (table, on) and (u or not unique) for t, u, o in faults
+            (t, o) == (table, on) and (u or not unique) for t, u, o in existing
         ):
             yield table, name, f"the index on {table} {on} is missing or not valid"

@@ -1,9 +1,9 @@
-"""Finding orders: filters, pages and cursors.
+"""Lists orders: filters, pages and cursors.
 
-A page is a key range: ids are UUIDv7, so newest first is id descending, a time is an id, and a
-cursor is the last id listed, which stays true whatever is added meanwhile. It never names an order
-that was looked at and not listed, which may be another account's: then it is a time. What has no
-index (token, account) is filtered out of windows of ids until the page is full or half a second has
+A page is a key range. Ids are UUIDv7, so that newest first is id descending and a time is an id. A
+cursor is the last listed id and stays valid when orders are added. It never contains an order that
+was examined and not listed, which may be another account's: it is a time then. Filters without an
+index (token, account) are applied to windows of ids until the page is full or half a second has
 passed.
 """
 
@@ -21,15 +21,15 @@ from events.types import Status
 SEARCH_S = 0.5
 _WINDOW_ROWS = 4000
 MS_MAX = 2**48 - 1
-"""Of an id."""
+"""The last time that an id can have, in ms since the epoch."""
 
 
 class BadCursor(ValueError):
-    """A cursor that none of our answers held."""
+    """The text is not a cursor of this API."""
 
 
 class Filters(NamedTuple):
-    """What an order must be to be listed; None is anything."""
+    """The filters of a list; None matches every order."""
 
     status: str | None = None
     token: str | None = None
@@ -43,7 +43,7 @@ class Filters(NamedTuple):
 
 
 def encode_cursor(order_id: str) -> str:
-    """The place after this order."""
+    """The cursor after this order."""
     return base64.urlsafe_b64encode(UUID(order_id).bytes).rstrip(b"=").decode()
 
 
@@ -61,30 +61,26 @@ async def find(
     """The encoded orders of a page, and the cursor of the next one."""
     deadline, began_at = time.monotonic() + SEARCH_S, before or _LAST_ID
     query, values = _query(filters)
-    results: list[Any] = []
+    hits: list[Any] = []
     while True:
-        conditions = (
-            limit + 1 - len(results)
-        )  # one more than asked for tells whether there is a next page
-        rows_scanned = _WINDOW_ROWS if filters.token or filters.account else conditions
-        rows = await fetch(query, before or _LAST_ID, rows_scanned, conditions, *values)
-        results += [row for row in rows if row["id"] is not None]
-        if len(results) > limit:
-            return [row["state"] for row in results[:limit]], encode_cursor(
-                str(results[limit - 1]["id"])
-            )
+        hits_max = limit + 1 - len(hits)  # one more tells whether there is a next page
+        window = _WINDOW_ROWS if filters.token or filters.account else hits_max
+        rows = await fetch(query, before or _LAST_ID, window, hits_max, *values)
+        hits += [row for row in rows if row["id"] is not None]
+        if len(hits) > limit:
+            return [row["state"] for row in hits[:limit]], encode_cursor(str(hits[limit - 1]["id"]))
         scanned, last = rows[0]["scanned"], rows[0]["last"]
-        if scanned < rows_scanned:
-            return [row["state"] for row in results], None
+        if scanned < window:
+            return [row["state"] for row in hits], None
         before = str(last)
-        listed = str(results[-1]["id"]) if results else _LAST_ID
+        listed = str(hits[-1]["id"]) if hits else _LAST_ID
         following = min(listed, _later_than(before))
         if time.monotonic() > deadline and following < began_at:
-            return [row["state"] for row in results], encode_cursor(following)
+            return [row["state"] for row in hits], encode_cursor(following)
 
 
 def _later_than(order_id: str) -> str:
-    """The lowest id of the next millisecond: what was looked at since is looked at again."""
+    """The lowest id of the next millisecond: orders of this one are examined again."""
     return first_id_at(min(created_ms(order_id) + 1, MS_MAX))
 
 
@@ -104,7 +100,7 @@ LEFT JOIN LATERAL (
 
 
 def _query(filters: Filters) -> tuple[str, list[Any]]:
-    """The window's SQL and its values from $4 on. Nothing of a client's is in the SQL."""
+    """The SQL of a window and its values from $4 on. No text of a client is in the SQL."""
     values: list[Any] = []
 
     def place(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The accepted losses as Postgres has them."""
+"""Loads and stores the accepted losses in Postgres."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _DELETE = "DELETE FROM accepted_losses WHERE position = ANY($1::bigint[])"
 
 
 async def load_losses(connection: asyncpg.Connection) -> Losses:
-    """All accepted losses; none in a database that an older build made."""
+    """All accepted losses; none in a database of an older build, which lacks the table."""
     if not await connection.fetchval("SELECT to_regclass('accepted_losses') IS NOT NULL"):
         return Losses()
     return Losses([_loss(row) for row in await connection.fetch(_QUERY)])
 
 
 async def save_losses(connection: asyncpg.Connection, losses: list[Loss]) -> None:
-    """Accepts losses; what was accepted at these positions before is replaced."""
+    """Stores accepted losses; earlier ones at these positions are replaced."""
     async with connection.transaction():
         await withdraw_losses(connection, [loss.position for loss in losses])
         await connection.executemany(_INSERT, [_values(loss) for loss in losses])
 
 
 async def withdraw_losses(connection: asyncpg.Connection, positions: list[int]) -> None:
-    """Takes back what was accepted at these positions."""
+    """Deletes the accepted losses at these positions."""
     await connection.execute(_DELETE, positions)
 
 
 def _loss(row: Any) -> Loss:
-    *result, version, digest, positions, state = row
+    *loss, version, digest, positions, state = row
     resumed = None
     if state is not None:
         resumed = Resumed(version or 0, digest or b"", tuple(positions or ()), state)
-    position, order_id, gone, detail, by, at_us, reason = result
+    position, order_id, gone, detail, by, at_us, reason = loss
     return Loss(position, order_id, gone, detail, by, at_us, reason, resumed)
 
 

@@ -1,8 +1,8 @@
-"""Events of the archive that are lost for good, and whose loss a person accepted. Pure.
+"""Events of the archive that are permanently lost, and whose loss an operator accepted. Pure.
 
-An accepted loss names one position and the digest of what stands there. It covers nothing else: an
-event that continues its order is never lost, and a row that changed again is a new loss. The last
-loss of an order keeps the state from which the order goes on.
+An accepted loss names one position and the digest of its row. It covers nothing else: an event that
+continues its order is never lost, and a row that changes again is a new loss. The last loss of an
+order has the state from which the order continues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from events.streams import State
 
 
 class Resumed(NamedTuple):
-    """What an order goes on from, as its row or its head had it."""
+    """The state from which an order continues, taken from its row or its head."""
 
     version: int
     hash: bytes
@@ -44,19 +44,19 @@ class Resumed(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """One position whose event was given up."""
+    """A position whose event is lost."""
 
     position: int
     order_id: str
-    """Empty where nothing tells it."""
+    """Empty where it is not known."""
     digest: bytes
-    """Of the row that stands there; empty where none does."""
+    """The digest of the row at the position; empty without a row."""
     detail: str
     by: str
     at_us: int
     reason: str
     resumed: Resumed | None = None
-    """From what the order goes on behind this position."""
+    """The state from which the order continues after this position."""
 
 
 class Losses:
@@ -67,7 +67,7 @@ class Losses:
         self._at = {loss.position: loss for loss in self.all}
         last = {loss.order_id: loss for loss in self.all if loss.order_id}
         self.forgotten = frozenset(i for i, loss in last.items() if loss.resumed is None)
-        """Orders of which no state is left: nothing is known of them from the loss on."""
+        """Orders without a state to continue from: they are unknown after the loss."""
 
     def __bool__(self) -> bool:
         return bool(self.all)
@@ -77,17 +77,17 @@ class Losses:
         return self._at.get(position)
 
     def between(self, first: int, last: int) -> Iterator[Loss]:
-        """Those of a range of positions, in order."""
+        """The losses in a range of positions, in order."""
         start = bisect_left(self.all, first, key=lambda loss: loss.position)
         stop = bisect_right(self.all, last, key=lambda loss: loss.position)
         return iter(self.all[start:stop])
 
     def of(self, order_id: str) -> list[Loss]:
-        """Those of one order."""
+        """The losses of one order."""
         return [loss for loss in self.all if loss.order_id == order_id]
 
     def parts(self, page: Page) -> Iterator[Page]:
-        """A page, cut wherever a lost event stood between two of its events."""
+        """A page, split at each lost event between two of its events."""
         positions, start = page.positions, 0
         for loss in self.between(positions[0], positions[-1]):
             at = bisect_left(positions, loss.position)
@@ -106,12 +106,12 @@ NONE = Losses()
 
 
 def digest_of(rows: Sequence[LabelledEvent]) -> bytes:
-    """What an accepted loss keeps of the rows at its position; empty: there is none."""
+    """The digest of the rows at a position; empty without rows."""
     if not rows:
         return b""
-    results = [
+    values = [
         (event.stored.time_us, event.order_id, event.version, event.name,
          event.stored.record.hash, bytes(event.stored.record.body))
         for event in rows
     ]  # fmt: skip
-    return sha256(msgspec.msgpack.encode(results)).digest()
+    return sha256(msgspec.msgpack.encode(values)).digest()

@@ -1,4 +1,4 @@
-"""A page of the history: many events as they came, decoded when somebody wants them. Pure."""
+"""A page of the history: the bytes of many events, decoded on demand. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from events.types import Event, decode_many
 
 
 class LabelledEvent(NamedTuple):
-    """A row of the archive, the columns beside the body included."""
+    """A row of the archive, including the columns beside the body."""
 
     stored: Stored
     order_id: str
@@ -23,17 +23,17 @@ class LabelledEvent(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Events in order, not decoded yet."""
+    """Events in order, not yet decoded."""
 
     positions: tuple[int, ...]
     times: tuple[int, ...]
     hashes: bytes
-    """All hashes, joined."""
+    """All hashes, 32 bytes each, joined."""
     bodies: bytes
     """The msgpack array of all events."""
 
     def events(self) -> list[Event]:
-        """The events. Raises `msgspec.DecodeError` where one of them cannot be read."""
+        """Decodes the events. Raises `msgspec.DecodeError`."""
         return decode_many(self.bodies)
 
     def hash(self, at: int) -> bytes:
@@ -41,7 +41,7 @@ class Page(NamedTuple):
         return self.hashes[32 * at : 32 * at + 32]
 
     def stored(self) -> list[Stored]:
-        """The events with their exact bytes. Raises `msgspec.DecodeError` for what is no array."""
+        """The events with their exact bytes. Raises `msgspec.DecodeError` for other bytes."""
         try:
             bodies = _raws.decode(self.bodies)
         except UNDECODABLE as error:
@@ -50,14 +50,14 @@ class Page(NamedTuple):
         return [Stored(*row) for row in zip(self.positions, self.times, records, strict=True)]
 
     def until_time(self, time_us: int) -> Page:
-        """Itself, where nothing is later than that, else what comes before the first later one."""
+        """The events before the first one that is later than `time_us`."""
         for number, written_us in enumerate(self.times):
             if written_us > time_us:
                 return Page.of(self.stored()[:number])
         return self
 
     def cut(self, start: int, stop: int) -> Page:
-        """Some of its events."""
+        """The events from index `start` to `stop`, exclusive."""
         return Page.of(self.stored()[start:stop])
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The archive as everybody asks it: over a pool of connections, each call with its bound."""
+"""The archive over a pool of connections; each call has a time limit."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from events.order import Order
 from events.secret import SecretUrl
 
 ANSWER_S = 1.0
-"""Bound of a call on behalf of a client."""
+"""The time limit of a call on behalf of a client."""
 
 _DOWN = (
     OSError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what an idle connection raises that was told that Postgres died
+    asyncpg.InternalClientError,  # an idle connection after Postgres was terminated
     asyncpg.PostgresConnectionError,
 )
 _NOT_NOW = (
@@ -51,7 +51,7 @@ class ArchiveUnavailable(Exception):
 
 
 class Archive:
-    """A pool of connections, made when needed: opening it never fails."""
+    """A pool of connections, opened on demand: opening the pool never fails."""
 
     def __init__(self, pool: asyncpg.Pool, url: SecretUrl) -> None:
         self._pool = pool
@@ -60,18 +60,18 @@ class Archive:
     @classmethod
     async def open(cls, url: SecretUrl | str, *, connections: int = 4) -> Self:
         """An archive that connects at the first call."""
-        where = SecretUrl.of(url)
+        secret_url = SecretUrl.of(url)
         pool = await asyncpg.create_pool(
-            where.reveal(),
+            secret_url.reveal(),
             min_size=0,
             max_size=connections,
             timeout=ANSWER_S,
             server_settings={"application_name": "engine-archive", "jit": "off"},
         )
-        return cls(pool, where)
+        return cls(pool, secret_url)
 
     async def close(self) -> None:
-        """Closes all connections, at once where Postgres does not answer."""
+        """Closes all connections, forcibly where Postgres does not answer."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._pool.close()
@@ -82,7 +82,7 @@ class Archive:
     async def connection(
         self, timeout_s: float | None = ANSWER_S
     ) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for the length of a block, which ends after `timeout_s`."""
+        """A connection for a block, which is cancelled after `timeout_s`."""
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -101,7 +101,7 @@ class Archive:
             return [stored(row) for row in await connection.fetch(query, after, limit)]
 
     async def losses(self) -> Losses:
-        """The losses that were accepted."""
+        """All accepted losses."""
         async with self.connection() as connection:
             return await load_losses(connection)
 
@@ -119,8 +119,8 @@ class Archive:
         events: int = PAGE_EVENTS,
         without: Sequence[int] = (),
     ) -> AsyncGenerator[Page]:
-        """All events after one position up to another, in big pages, the next being fetched;
-        `without` those at some positions.
+        """All events in (after, until], in large pages, the next one prefetched; without the events
+        at the positions `without`.
         """
         async with (
             self.connection(None) as connection,
@@ -133,8 +133,8 @@ class Archive:
 
     @contextlib.asynccontextmanager
     async def alone(self, number: int) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-        """For the length of the block, a lock of this number, if nobody else holds it: what is
-        yielded tells, and may be asked again, as a connection may be lost on the way.
+        """Takes an advisory lock for a block, where it is free. The yielded function tells whether
+        the lock is held; call it again later, since the connection may be lost.
         """
         try:
             connection = await self._pool.acquire(timeout=ANSWER_S)
@@ -142,22 +142,22 @@ class Archive:
             raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
 
         async def held() -> bool:
-            # A second time is no harm: it is ours already then, on this connection.
+            # Locking again is harmless: this connection holds the lock already.
             query = "SELECT pg_try_advisory_lock($1)"
             try:
                 return bool(await connection.fetchval(query, number, timeout=ANSWER_S))
             except (*_DOWN, asyncpg.PostgresError):
                 return False
 
-        try:  # what goes wrong in the block is not Postgres'
+        try:  # errors of the block are not converted
             yield held
         finally:
             with contextlib.suppress(*_DOWN, asyncpg.PostgresError):
-                await self._pool.release(connection)  # which lets go of its locks
+                await self._pool.release(connection)  # which releases its locks
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """One moment of Postgres, for as long as the block takes."""
+        """A consistent snapshot of Postgres for a block."""
         async with (
             self.connection(None) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -171,14 +171,14 @@ class Archive:
         return (await self.orders([order_id])).get(order_id)
 
     async def orders(self, order_ids: Sequence[str]) -> dict[str, Order]:
-        """Those of the orders that are projected."""
+        """The projected ones of these orders, by id."""
         query = "SELECT id, state FROM orders WHERE id = ANY($1::uuid[])"
         async with self.connection() as connection:
             rows = await connection.fetch(query, order_ids)
         return {str(row["id"]): streams.decode_order(row["state"]) for row in rows}
 
     async def signed(self, signature: str) -> list[str]:
-        """The orders whose newest transaction is this one. Without an index: for rare questions."""
+        """The orders whose newest transaction is this one. A full scan: for rare queries."""
         query = "SELECT id FROM orders WHERE signature = $1"
         async with self.connection(None) as connection:
             return [str(row["id"]) for row in await connection.fetch(query, signature)]
@@ -188,23 +188,23 @@ class Archive:
     ) -> tuple[list[Order], str | None]:
         """Orders, newest first, and the cursor of the next page, None at the end.
 
-        A page may be short, or even empty, before the end: a search for something rare stops
-        after half a second and goes on from its cursor. Raises BadCursor.
+        A page may be short, or even empty, before the end: a search with few hits stops after half
+        a second and continues at its cursor. Raises BadCursor.
         """
         before = listing.decode_cursor(cursor) if cursor else None
         async with self.connection() as connection:
             rows, following = await listing.find(connection.fetch, filters, limit, before)
         return [streams.decode_order(state) for state in rows], following
 
-    # -- how far -------------------------------------------------------------------------------
+    # -- progress ------------------------------------------------------------------------------
 
     async def checkpoint(self) -> Checkpoint | None:
-        """The projector's checkpoint, None before it ran for the first time."""
+        """The projector's checkpoint; None before its first run."""
         async with self.connection() as connection:
             return await load_checkpoint(connection)
 
     async def chain(self) -> str:
-        """On which chain the archived orders trade; empty where nobody said so yet."""
+        """The chain on which the archived orders trade; empty while it is not known."""
         query = "SELECT to_jsonb(c) ->> 'chain' FROM checkpoints c WHERE name = $1"
         async with self.connection() as connection:  # the column may be younger than the database
             return await connection.fetchval(query, PROJECTOR) or ""
@@ -215,6 +215,6 @@ class Archive:
         return checkpoint.position if checkpoint else 0
 
     async def regression(self) -> str | None:
-        """Why the projector refuses to go on, None while it does not."""
+        """Why the projector has halted; None while it runs."""
         checkpoint = await self.checkpoint()
         return checkpoint.halted if checkpoint else None

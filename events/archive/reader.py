@@ -1,4 +1,4 @@
-"""What is read over one connection: events one by one or in big pages, and the checkpoint."""
+"""Reads events, singly or in large pages, and the checkpoint over one connection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from events.log import Stored
 from events.streams.hash_chain import HashedEvent
 
 PAGE_S = 30.0
-"""Bound of one page of a long read; nobody waits for it but an operator."""
+"""The time limit of one page of a long read, for which only an operator waits."""
 
 PAGE_EVENTS = 2000
-"""Events a page of a long read. Half a megabyte: Postgres is done with the next page, and has put
-much of it into the socket, while this one is folded."""
+"""Events a page of a long read: half a megabyte, so that Postgres sends much of the next page
+while this one is folded."""
 
 PROJECTOR = "projector"
 """The checkpoint's name."""
@@ -38,18 +38,18 @@ FROM (SELECT position, time_us, hash, body FROM events
 
 
 class Checkpoint(NamedTuple):
-    """How far the projector is."""
+    """The progress of the projector."""
 
     epoch: int
     position: int
     digest: bytes
     """SHA-256 of the log entry that holds `position`."""
     time_us: int
-    """When the event there was written, by the log server's clock."""
+    """When the event at `position` was written, by the log server's clock."""
     generation: int
-    """Raised by each rebuild of the tables."""
+    """Incremented by each rebuild of the tables."""
     halted: str | None
-    """Why the projector stopped, where it did."""
+    """Why the projector has halted; None while it runs."""
 
 
 async def load_checkpoint(connection: asyncpg.Connection) -> Checkpoint | None:
@@ -70,9 +70,9 @@ async def read_pages(
     events: int = PAGE_EVENTS,
     without: Sequence[int] = (),
 ) -> AsyncGenerator[Page]:
-    """The events in (after, until] as this connection sees them, the next page being fetched.
+    """The events in (after, until] as this connection sees them, the next page prefetched.
 
-    `without`: positions that are left out, whatever stands there.
+    `without`: positions that are skipped, whether or not they hold an event.
     """
     following = _fetch(connection, after, until, events, without)
     try:
@@ -92,8 +92,8 @@ async def read_pages(
 def _fetch(
     connection: asyncpg.Connection, after: int, until: int, events: int, without: Sequence[int]
 ) -> asyncio.Task[list[Any]]:
-    some = [item for item in without if after < item <= until]
-    query = connection.fetch(_PAGE, after, until, events, some, timeout=PAGE_S)
+    skipped = [position for position in without if after < position <= until]
+    query = connection.fetch(_PAGE, after, until, events, skipped, timeout=PAGE_S)
     return asyncio.get_running_loop().create_task(query)
 
 

@@ -1,4 +1,4 @@
-"""The columns that our migrations make, and which of them a database lacks."""
+"""The columns that the migrations create, and which of them a database lacks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COLUMNS: dict[str, dict[str, str]] = {
     "projection_parked": {"order_id": "uuid", "reason": "text", "positions": "bigint[]"},
     "migrations": {"name": "text", "sha256": "text", "applied_at": "timestamp with time zone"},
 }  # fmt: skip
-"""Table -> column -> type. What a later migration added may be younger than the database."""
+"""Table -> column -> type, without columns of later migrations, which a database may lack."""
 
 LABELS = frozenset({"order_id", "version", "type"})
-"""What the bodies of events say once more."""
+"""Columns that repeat values of the event bodies."""
 NEUTRAL = {
     "order_id": "'00000000-0000-0000-0000-000000000000'::uuid",
     "version": "0",
@@ -35,8 +35,8 @@ NEUTRAL = {
     "hash": "''::bytea",
     "body": "''::bytea",
 }
-"""What stands for a lost column of `events` until it is written again from the bodies or the log.
-Position and time are told by nothing else."""
+"""The placeholder of a lost column of `events` until it is restored from the bodies or the log.
+Position and time cannot be restored."""
 
 QUERY = (
     "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod) FROM pg_attribute"
@@ -46,48 +46,48 @@ QUERY = (
 """Table, name and type of each column."""
 
 
-def damaged(value: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
-    """Table -> columns that it lacks or has with another type; tables that are not there are left
-    out.
+def damaged(actual_columns: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """Table -> columns that it lacks or has with another type, given (table, name, type) of each
+    existing column. Missing tables are not included.
     """
-    there: dict[str, dict[str, str]] = {}
-    for table, name, kind in value:
-        there.setdefault(table, {})[name] = kind
+    existing: dict[str, dict[str, str]] = {}
+    for table, name, kind in actual_columns:
+        existing.setdefault(table, {})[name] = kind
     lacking = {
         table: [
             _named(table, name, kind, columns.get(name))
             for name, kind in COLUMNS[table].items()
             if columns.get(name) != kind
         ]
-        for table, columns in there.items()
+        for table, columns in existing.items()
     }
     return {table: names for table, names in lacking.items() if names}
 
 
-def _named(table: str, name: str, kind: str, value: str | None) -> str:
-    if table != "events" or value is None or name in LABELS:
+def _named(table: str, name: str, kind: str, actual: str | None) -> str:
+    if table != "events" or actual is None or name in LABELS:
         return name
-    return f"{name} (it is {value}, not {kind})"  # which is not thrown away
+    return f"{name} (it is {actual}, not {kind})"  # the column is kept
 
 
 def select(columns: Iterable[str], lacking: Collection[str]) -> str:
-    """The part of a query that names columns of `events`; those that are lost are neutral."""
-    result = (
+    """SELECT of columns of `events`, with placeholders for lost ones."""
+    terms = (
         f"{NEUTRAL[column]} AS {column}" if column in lacking else column for column in columns
     )
-    return f"SELECT {', '.join(result)} FROM events "  # noqa: S608 - names of our columns
+    return f"SELECT {', '.join(terms)} FROM events "  # noqa: S608 - names of known columns
 
 
 def additions(lacking: Iterable[str]) -> list[str]:
-    """Statements that make lost columns of `events` again."""
-    created = []
-    for item in lacking:
-        if item in LABELS:  # it may have another type
-            created.append(f"ALTER TABLE events DROP COLUMN IF EXISTS {item}")
-        kind = COLUMNS["events"][item]
-        created.append(
-            f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {item} {kind} NOT NULL"
-            f" DEFAULT {NEUTRAL[item]}"
+    """Statements that recreate lost columns of `events`."""
+    statements = []
+    for column in lacking:
+        if column in LABELS:  # it may have another type
+            statements.append(f"ALTER TABLE events DROP COLUMN IF EXISTS {column}")
+        kind = COLUMNS["events"][column]
+        statements.append(
+            f"ALTER TABLE events ADD COLUMN IF NOT EXISTS {column} {kind} NOT NULL"
+            f" DEFAULT {NEUTRAL[column]}"
         )
-        created.append(f"ALTER TABLE events ALTER COLUMN {item} DROP DEFAULT")
-    return created
+        statements.append(f"ALTER TABLE events ALTER COLUMN {column} DROP DEFAULT")
+    return statements

@@ -1,5 +1,5 @@
-"""Commands of people: on orders, parked ones, doubts, API keys and the engine switch.
+"""Commands of clients and operators: on orders, parked orders, doubts, API keys and the engine.
 
-Each module has pure deciders, from a state to the events that follow, and runs them by `execute`:
-load, decide, append. Imports log and archive, and no audit. Public: every module.
+Each module has pure deciders, from a state to new events, and runs them with `execute`: load,
+decide, append. Imports log and archive, and no audit. Public: every module.
 """

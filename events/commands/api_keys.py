@@ -1,7 +1,7 @@
-"""API keys: made, rotated and revoked by events in the log; what is good is a fold of them.
+"""API keys: created, rotated and revoked by events in the log; the valid keys are a fold of them.
 
-A key reads `oee_<id>_<secret>`. The log keeps SHA-256 of the secret: it is 256 random bits, so that
-there is nothing to guess and a slow hash would only slow down those who may come in.
+A key has the form `oee_<id>_<secret>`. The log stores SHA-256 of the secret. A secret has 256
+random bits and cannot be guessed, so a slow hash would only slow down valid requests.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from events.streams import ApiKey, KeyRing
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
 
 SCOPES = ("read", "trade", "cancel", "admin")
-"""What a key may be good for. `admin` is everything, for every account."""
+"""The scopes of keys. `admin` permits everything, for every account."""
 
 PREFIX = "oee"
 ACCOUNT_LENGTH = 64
-"""As the setting ACCOUNT."""
+"""The limit of the setting ACCOUNT, too."""
 KEYS_MAX = 1000
-"""They stand in one head, which each of these commands writes."""
+"""All keys are in one head, which each of these commands writes."""
 
 
 class KeyRefused(Exception):
-    """What cannot be done about a key, as one line."""
+    """A command on a key is refused; its text is one line."""
 
 
 class IssuedKey(NamedTuple):
-    """A key, and its text, which nobody is told a second time."""
+    """A key and its text, which is shown only once."""
 
     key: ApiKey
     text: SecretText
 
 
 class PresentedKey(NamedTuple):
-    """What somebody came with: which key, and the digest of its secret."""
+    """The key id and the digest of the secret that a client presented."""
 
     key_id: str
     digest: bytes
 
 
 def shown(text: SecretText) -> PresentedKey:
-    """What a text says; of no key where it is none."""
+    """Parses the text of a key; an empty key id for other text."""
     prefix, _, rest = text.reveal().partition("_")
     key_id, _, secret = rest.partition("_")
     return PresentedKey(key_id if prefix == PREFIX else "", _digest(secret))
 
 
 def authenticate(presented: PresentedKey, keys: Sequence[ApiKey], now_us: int) -> ApiKey | None:
-    """The key that opens to what was shown; None where it is unknown, expired, revoked or turned.
+    """The presented key; None where it is unknown, expired, revoked or rotated.
 
-    Secrets are compared in constant time; which ids there are is no secret.
+    Secrets are compared in constant time; key ids are not secret.
     """
     key = next((key for key in keys if key.id == presented.key_id), None)
     if key is None or (key.expires_at_us and key.expires_at_us <= now_us):
@@ -88,7 +88,7 @@ def _keys_in(head: OrderHead) -> KeyRing:
 async def create(
     log: EventLog, account: str, scopes: Sequence[str], label: str, expires_at_us: int, actor: str
 ) -> IssuedKey:
-    """Makes a key. Raises KeyRefused or LogError."""
+    """Creates a key. Raises KeyRefused or LogError."""
     if not 1 <= len(account) <= ACCOUNT_LENGTH:
         raise KeyRefused(f"an account has 1 to {ACCOUNT_LENGTH} characters")
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -101,7 +101,7 @@ async def create(
 
 
 async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> IssuedKey:
-    """Gives a key another secret; the old one is good for `grace_s`. Raises as `create`."""
+    """Gives a key a new secret; the old one stays valid for `grace_s`. Raises as `create`."""
     secret = secrets.token_urlsafe(32)
     until_us = time.time_ns() // 1000 + int(grace_s * 1e6)
     rotated = KeyRotated(key_id, _digest(secret), until_us, actor)
@@ -110,19 +110,19 @@ async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> Issu
 
 
 async def revoke(log: EventLog, key_id: str, reason: str, actor: str) -> None:
-    """Makes a key good for nothing. Raises KeyRefused or LogError."""
+    """Revokes a key. Raises KeyRefused or LogError."""
     await _changed(log, lambda keys: decide_change(keys, KeyRevoked(key_id, reason, actor)))
 
 
 def decide_create(keys: Sequence[ApiKey], created: KeyCreated) -> list[Fact]:
-    """Pure. Raises KeyRefused."""
+    """The events of `create`. Pure. Raises KeyRefused."""
     if len(keys) >= KEYS_MAX:
         raise KeyRefused(f"there are {KEYS_MAX} keys: revoke some")
     return [created]
 
 
 def decide_change(keys: Sequence[ApiKey], change: KeyRotated | KeyRevoked) -> list[Fact]:
-    """Pure. Raises KeyRefused."""
+    """The events of `rotate` and `revoke`. Pure. Raises KeyRefused."""
     _of(keys, change.key_id)
     return [change]
 
@@ -139,7 +139,7 @@ def _of(keys: Sequence[ApiKey], key_id: str) -> ApiKey:
 
 
 async def _changed(log: EventLog, decide: Callable[[Sequence[ApiKey]], Sequence[Fact]]) -> KeyRing:
-    """The keys as this command left them. Raises KeyRefused or LogError."""
+    """The keys after this command. Raises KeyRefused or LogError."""
 
     async def read(head: OrderHead | None) -> KeyRing:
         return KeyRing() if head is None else _keys_in(head)

@@ -1,4 +1,4 @@
-"""Orders in doubt: which there are, and how an operator ends one that no node can tell about."""
+"""Orders in doubt: lists them, and lets an operator end one whose outcome no node knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from events.types import Fact, OrderFailed, Status
 
 PAGE = 500
 LOOKED_AT_MAX = 10 * PAGE
-"""So many submitted orders are looked at."""
+"""The most submitted orders that are examined."""
 REASON: ReasonCode = "outcome-unknown"
 
 
@@ -22,7 +22,7 @@ class NotAllowed(Exception):
 
 
 class Lists(Protocol):
-    """Lists orders: the archive."""
+    """The part of the archive that lists orders."""
 
     async def find(
         self, filters: Filters, *, limit: int, cursor: str | None = None
@@ -56,10 +56,10 @@ async def in_doubt(archive: Lists) -> Doubted:
 async def close(
     log: EventLog, order_id: str, finalized_height: int, reason: str, actor: str
 ) -> Order:
-    """Fails an order in doubt with the reason `outcome-unknown`; the order after it.
+    """Fails an order in doubt with the reason `outcome-unknown`; returns the order after it.
 
-    It is never sent again. `finalized_height` is the chain's: no transaction lands any more whose
-    last valid height it is past. Raises NotAllowed, LogError, or `msgspec.DecodeError`.
+    The order is not sent again. A transaction can no longer land when `finalized_height` of the
+    chain is past its last valid height. Raises NotAllowed, LogError, or `msgspec.DecodeError`.
     """
 
     async def read(head: OrderHead | None) -> Order:
@@ -78,7 +78,7 @@ async def close(
 
 
 def decide_close(order: Order, finalized_height: int, reason: str, actor: str) -> list[Fact]:
-    """Pure. Raises NotAllowed."""
+    """The events of `close`. Pure. Raises NotAllowed."""
     transaction = _transaction(order)
     if finalized_height <= transaction.last_valid_height:
         raise NotAllowed(

@@ -1,7 +1,7 @@
-"""The switch of the whole engine (kill switch): halt and resume.
+"""The engine switch (kill switch): halt and resume.
 
-The log keeps a mark beside the events, by which the append function refuses sends and triggers. The
-mark follows the events; where a damaged log has another one, a halt or resume corrects it.
+Beside the events, `meta` has a `halted` mark by which the append function refuses sends and
+triggers. The mark follows the events; where they differ in a damaged log, a switch repairs it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Switch = EngineHalted | EngineResumed
 
 
 class Outcome(Enum):
-    """What became of a switch."""
+    """The outcome of a switch."""
 
     DONE = "done"
     ALREADY = "already"
-    """The engine was in that state; nothing was written."""
+    """The engine was in that state already; nothing was written."""
     CONFLICT = "conflict"
-    """The engine's state kept changing, or the log takes nothing now."""
+    """The engine's state kept changing, or the log refused the append."""
 
 
 class Answer(NamedTuple):
-    """What became of a switch, and the engine's state as it is now."""
+    """The outcome of a switch, and the current state of the engine."""
 
     outcome: Outcome
     engine: EngineState | None = None
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 async def halt(log: EventLog, reason: str, actor: str) -> Answer:
-    """Lets nothing be sent and no trigger fire from now on. Raises LogError."""
+    """Stops sends and triggers. Raises LogError."""
     return await _switch(log, EngineHalted(reason, actor))
 
 
@@ -47,16 +47,16 @@ async def resume(log: EventLog, actor: str, reason: str = "") -> Answer:
 
 
 async def engine_state(log: EventLog) -> EngineState | None:
-    """None: it was never halted. Raises LogError, or `msgspec.DecodeError`."""
+    """The engine's state; None: it was never halted. Raises LogError or `msgspec.DecodeError`."""
     head = (await log.load([ENGINE_STREAM_ID]))[0]
     return None if head is None else engine_in(head)
 
 
 def decide(engine: EngineState, fact: Switch, *, marked: bool) -> list[Fact]:
-    """What to write for the state that is wanted. Pure.
+    """The events that bring the engine into the requested state. Pure.
 
-    `marked`: whether the log refuses sends. Where that is not what the events say, a switch to the
-    opposite comes first: a second decision then finds the events there and goes on.
+    `marked`: whether the log refuses sends. Where that differs from the state of the events, the
+    opposite switch is appended first, and a second decision appends the requested one.
     """
     halts = isinstance(fact, EngineHalted)
     if (engine.status is EngineStatus.HALTED) is not halts:
@@ -77,7 +77,7 @@ async def _switch(log: EventLog, fact: Switch) -> Answer:
         return decide(engine, fact, marked=await log.halted())
 
     try:
-        for _ in range(TRIES):  # the second time where the first only mended the mark
+        for _ in range(TRIES):  # a second time where the first only repaired the mark
             executed = await execute(log, ENGINE_STREAM_ID, decided, read=read)
             if fact in executed.facts:
                 return Answer(Outcome.DONE, executed.now)

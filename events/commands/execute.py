@@ -1,8 +1,8 @@
-"""The one loop of optimistic concurrency: load, decide, append at the version that was read.
+"""The loop of optimistic concurrency: load, decide, append at the version that was read.
 
-Where another writer was faster, the command is decided again by what stands then. A conflict may
-also be our own: the first call was written, its answer was lost, and somebody else followed. So
-after each conflict the history is searched for the hash of our own attempt. An attempt that met a
+After a conflict with another writer, the command is decided again on the new state. The own append
+may also be the cause: it was written, its reply was lost, and another writer followed. So after
+each conflict the history is searched for the hash of the own attempt. An attempt that got a
 conflict cannot be written later: versions only grow.
 """
 
@@ -16,19 +16,19 @@ from events.streams import S, State
 from events.types import Fact
 
 TRIES = 20
-"""So often a command is decided anew; an order has fewer events than that before it is sent."""
+"""The most attempts of a command; an order has fewer events than that before it is sent."""
 APPEND_S = 5.0
 """How long the log may take to answer an append."""
 
 Read = Callable[[OrderHead | None], Awaitable[S]]
-"""The state that a head holds. Raises what ends the command where there is none."""
+"""Returns the state of a head, or raises an exception that ends the command."""
 
 Decide = Callable[[S], Awaitable[Sequence[Fact]]]
-"""The events that follow; none: there is nothing to do. Raises what refuses the command."""
+"""Returns the new events, none for a no-op, or raises an exception that refuses the command."""
 
 
 class KeepsChanging(Exception):
-    """Another writer was faster in every attempt; nothing was written."""
+    """Every attempt met a conflict with another writer; nothing was written."""
 
     def __init__(self, state: State) -> None:
         super().__init__("the stream keeps changing")
@@ -36,7 +36,7 @@ class KeepsChanging(Exception):
 
 
 class NotTaken(Exception):
-    """The log refuses appends of this kind now; nothing was written."""
+    """The log refused the append, for example while it is suspended; nothing was written."""
 
     def __init__(self, result: AppendStatus, state: State) -> None:
         super().__init__(result.value)
@@ -45,22 +45,23 @@ class NotTaken(Exception):
 
 
 class Executed(NamedTuple, Generic[S]):
-    """What a command did."""
+    """The result of a command."""
 
     facts: Sequence[Fact]
-    """What was written; empty where there was nothing to do."""
+    """The written facts; empty for a no-op."""
     after: S
-    """The state as these facts left it."""
+    """The state after these facts."""
     now: S
-    """The newest state that is known: others may have followed."""
+    """The newest known state, which may include later events."""
 
 
 async def execute(
     log: EventLog, stream_id: str, decide: Decide[S], *, read: Read[S], tries: int = TRIES
 ) -> Executed[S]:
-    """Raises KeepsChanging, NotTaken, what `read` and `decide` raise, or LogError.
+    """Appends the events that `decide` returns for the current state of a stream.
 
-    `OutcomeUnknown`, a LogError, means that it is not known whether the facts were written.
+    Raises KeepsChanging, NotTaken, the exceptions of `read` and `decide`, or LogError. After
+    `OutcomeUnknown`, a LogError, the facts may have been written.
     """
     for _ in range(tries):
         head = (await log.load([stream_id]))[0]
@@ -80,7 +81,7 @@ async def execute(
 
 
 def always(decide: Callable[[S], Sequence[Fact]]) -> Decide[S]:
-    """A pure decider, which asks nobody."""
+    """Wraps a synchronous decider."""
 
     async def decided(state: S) -> Sequence[Fact]:
         return decide(state)
@@ -91,10 +92,10 @@ def always(decide: Callable[[S], Sequence[Fact]]) -> Decide[S]:
 async def _written(
     log: EventLog, stream_id: str, request: AppendRequest, version: int
 ) -> OrderHead | None:
-    """The head as it is now, if this unit is among the events behind `version`; else None.
+    """The current head, if this unit is among the events after `version`; else None.
 
-    The answer of a creation may be `exists` for the event of another writer: the log asks only
-    whether there is a head.
+    A creation may get `exists` for the event of another writer: the log only checks that there is a
+    head.
     """
     head = (await log.load([stream_id]))[0]
     if head is None:

@@ -1,7 +1,7 @@
-"""What people may do about orders under way: cancel and amend.
+"""Commands on open orders: cancel and amend.
 
-Each command is an event with an actor, appended to the head that was loaded: a trigger, a send or
-an expiry that is faster wins, and the command is decided again by what stands then.
+Each command is an event with an actor, appended to the head that was loaded: a faster trigger, send
+or expiry wins, and the command is decided again on the new state.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from events.order import Order, may_cancel, was_executed
 from events.types import Fact, OrderAmended, OrderCancelled, Status
 
 NEVER = 0
-"""As a new expiry: the order expires no more."""
+"""As a new expiry: the order does not expire."""
 
 
 class CommandOutcome(Enum):
-    """What became of a command."""
+    """The outcome of a command."""
 
     DONE = "done"
     ALREADY = "already"
-    """It had been done before; nothing was written."""
+    """It was done before; nothing was written."""
     TOO_LATE = "too-late"
-    """The order is past where this can be done: see its status."""
+    """The order's status no longer permits the command."""
     CONFLICT = "conflict"
-    """The order is not at the version that was named, or kept changing."""
+    """The order is not at the expected version, or kept changing."""
     NOT_FOUND = "not-found"
-    """There is no head (any more): an order that ended long ago, or none."""
+    """The order has no head: it is unknown, or ended long ago."""
 
 
 class CommandResult(NamedTuple):
-    """What became of a command, and the order as it is now."""
+    """The outcome of a command, and the current order."""
 
     outcome: CommandOutcome
     order: Order | None
 
 
 class Declined(Exception):
-    """The order is not as the command needs it."""
+    """The order's state does not permit the command."""
 
     def __init__(self, outcome: CommandOutcome, order: Order | None) -> None:
         super().__init__(outcome.value)
@@ -51,7 +51,7 @@ class Declined(Exception):
 
 
 async def cancel(log: EventLog, order_id: str, actor: str, reason: str = "") -> CommandResult:
-    """Calls an order off, unless something of it is out. Raises LogError.
+    """Cancels an order, unless a transaction of it may land. Raises LogError.
 
     Raises `msgspec.DecodeError` for an order that this build cannot read, as `amend` does.
     """
@@ -66,9 +66,8 @@ async def amend(
     expires_at_us: int | None,
     actor: str,
 ) -> CommandResult:
-    """Changes the terms of a resting order; None leaves a term as it is, and an expiry of NEVER
-
-    takes it away. Raises LogError.
+    """Changes the terms of a resting order; None leaves a term unchanged, and an expiry of NEVER
+    removes it. Raises LogError.
     """
 
     def decide(order: Order) -> list[Fact]:
@@ -78,7 +77,7 @@ async def amend(
 
 
 def decide_cancel(order: Order, actor: str, reason: str) -> list[Fact]:
-    """Pure. Raises Declined."""
+    """The events of `cancel`. Pure. Raises Declined."""
     if order.status is Status.CANCELLED:
         raise Declined(CommandOutcome.ALREADY, order)
     if not may_cancel(order):
@@ -93,10 +92,10 @@ def decide_amend(
     expires_at_us: int | None,
     actor: str,
 ) -> list[Fact]:
-    """Pure. Raises Declined."""
+    """The events of `amend`. Pure. Raises Declined."""
     price = order.target_price if target_price is None else target_price
     expires = order.expires_at_us if expires_at_us is None else expires_at_us or None
-    # Before the version: a client that lost the order to a trigger is told so.
+    # Before the version check: a client that lost against a trigger gets TOO_LATE.
     if order.status is not Status.WATCHING or was_executed(order):
         raise Declined(CommandOutcome.TOO_LATE, order)
     if order.version != expected_version:

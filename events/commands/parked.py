@@ -1,7 +1,4 @@
-"""Parked orders (dead letters): what an operator may do about them.
-
-Each act is an event with an actor.
-"""
+"""Commands on parked orders (dead letters): requeue, discard and settle. Each is an event with an actor."""
 
 from __future__ import annotations
 
@@ -16,20 +13,20 @@ from events.order import Order, fold, may_still_land, was_executed
 from events.types import Fact, OrderFailed, OrderRequeued, TransactionRecovered
 
 TRIES = 5
-"""Each may ask the chain."""
+"""The most attempts of a command: each may query the chain."""
 
 History = Callable[[str], Awaitable[Sequence[Stored]]]
-"""Reads all events of an order, from the log and the archive."""
+"""Returns all events of an order, from the log and the archive."""
 
 
 class NotAllowed(Exception):
-    """The order is not parked, or the act could contradict the chain."""
+    """The order is not parked, or the command could contradict the chain."""
 
     code = "not-allowed"
 
     @property
     def detail(self) -> str:
-        """Why, in words."""
+        """The reason as text."""
         return str(self)
 
 
@@ -48,9 +45,9 @@ class ParkedOrder(NamedTuple):
     order_id: str
     parked_ms: int
     order: Order | None
-    """None where neither its head nor its events can be read by this build."""
+    """None where this build can read neither its head nor its events."""
     fault: str = "cannot be read by this build"
-    """Why there is none."""
+    """Why `order` is None."""
 
 
 HEADLESS = "its head is missing or damaged: `engine repair`"
@@ -72,7 +69,7 @@ async def parked(log: EventLog, history: History, *, limit: int = 1000) -> list[
 
 
 def _is_of(head: OrderHead, order_id: str) -> bool:
-    """Whether it is a head of that order; one that is parked may be of another build."""
+    """Whether the head belongs to the order. Another build may have written a parked one."""
     try:
         order_in(head, order_id)
     except msgspec.DecodeError:
@@ -81,7 +78,7 @@ def _is_of(head: OrderHead, order_id: str) -> bool:
 
 
 async def replay(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
-    """Puts a parked order back to work; the order after it.
+    """Requeues a parked order; returns the order after it.
 
     Raises NotAllowed, LogError, or `msgspec.DecodeError` where its events cannot be read.
     """
@@ -93,7 +90,7 @@ async def replay(log: EventLog, history: History, order_id: str, reason: str, ac
 
 
 async def discard(log: EventLog, history: History, order_id: str, reason: str, actor: str) -> Order:
-    """Fails a parked order of which no transaction can land; the order after it.
+    """Fails a parked order of which no transaction can land; returns the order after it.
 
     Raises as `replay` does.
     """
@@ -105,13 +102,13 @@ async def discard(log: EventLog, history: History, order_id: str, reason: str, a
 
 
 def decide_replay(order: Order, reason: str, actor: str) -> list[Fact]:
-    """Pure. Raises NotAllowed."""
+    """The events of `replay`. Pure. Raises NotAllowed."""
     _check_not_executed(order)
     return [OrderRequeued(reason, actor)]
 
 
 def decide_discard(order: Order, reason: str, actor: str) -> list[Fact]:
-    """Pure. Raises NotAllowed."""
+    """The events of `discard`. Pure. Raises NotAllowed."""
     _check_not_executed(order)
     if may_still_land(order):
         raise NotAllowed(
@@ -133,7 +130,7 @@ class Settled(NamedTuple):
 
     order: Order
     already: bool
-    """It had been settled before; nothing was written."""
+    """It was settled before; nothing was written."""
 
 
 async def settle(
@@ -144,20 +141,20 @@ async def settle(
     *,
     signature: str = "",
 ) -> Settled:
-    """Closes a parked order with what `decide` finds, at the version that it was shown.
+    """Closes a parked order with the events of `decide`, at the version that `decide` got.
 
-    Raises as `replay` does, and what `decide` raises.
+    Raises as `replay` does, and the exceptions of `decide`.
     """
     head = (await log.load([order_id]))[0]
     if (head is None or head.owes != PARKED) and (
-        before := await _settled(history, order_id, signature)
+        settled := await _settled(history, order_id, signature)
     ):
-        return Settled(before, already=True)
+        return Settled(settled, already=True)
     return Settled(await _changed(log, history, order_id, decide), already=False)
 
 
 async def _settled(history: History, order_id: str, signature: str) -> Order | None:
-    """The order, if an operator settled it before: by this transaction, where one is named."""
+    """The order, if it was settled before, with this signature where one is given."""
     events = [stored.record.event() for stored in await history(order_id)]
     for event in events:
         fact = event.fact
@@ -167,7 +164,7 @@ async def _settled(history: History, order_id: str, signature: str) -> Order | N
 
 
 async def _changed(log: EventLog, history: History, order_id: str, decide: Decide[Order]) -> Order:
-    """The order as this command left it."""
+    """The order after this command."""
 
     async def read(head: OrderHead | None) -> Order:
         if head is None or head.owes != PARKED:
@@ -182,9 +179,9 @@ async def _changed(log: EventLog, history: History, order_id: str, decide: Decid
 
 
 async def _order(history: History, order_id: str, head: OrderHead) -> Order:
-    """The order of a head; from its events, where its body cannot be read or is behind them.
+    """The order of a head; folded from its events where the body is unreadable or older.
 
-    Whoever parks an order that cannot be read leaves the body as it is.
+    Parking an unreadable order keeps its body unchanged.
     """
     try:
         if head.order.version == head.version:

@@ -1,9 +1,9 @@
 #!lua name=@NAME@
--- The only code that writes the log. Each function is one atomic step; Lua does not roll back, so
--- every function first decides, then writes, and the write that can be refused comes first.
+-- The only code that writes the log. Each function is one atomic step. Redis does not roll back, so
+-- every function decides before it writes, and the write that may fail comes first.
 -- Key and head formats: events/log/redis/keys.py and events/log/head.py.
 
--- @…@ are constants of the Python beside it: see `append_library` of events/log/group_commit.py.
+-- @…@ are placeholders of constants: see `append_library` in events/log/group_commit.py.
 local GROUP = '@GROUP@'
 local ID_LENGTH = @ID_LENGTH@
 local PREFIX_LENGTH = @PREFIX_LENGTH@
@@ -16,7 +16,7 @@ local ASIDE_KEPT = 1000
 local FIELDS_MAX = 4000
 local COPY_MS = 60000
 
--- The layout of an append call: events/log/append_call.py. Places count from 1.
+-- The layout of an append call: events/log/append_call.py. Indexes start at 1.
 local KEY = {@KEY_PLACES@}
 local STAGE_KEY = {@STAGE_KEY_PLACES@}
 local HEADER = {@HEADER_PLACES@}
@@ -43,7 +43,7 @@ local function deliver(inbox, ids, per_entry)
   end)
 end
 
--- One order alone goes with its head: whoever is given it need not ask for that first.
+-- A single order is delivered with its head, which saves its consumer a read.
 local function hand_over(inbox, ids, per_entry, head_sets)
   if #ids == 1 and #head_sets == 2 and string.sub(head_sets[1], -ID_LENGTH) == ids[1] then
     redis.call('XADD', inbox, '*', 'o', ids[1], 'h', head_sets[2])
@@ -60,7 +60,7 @@ local function drop_entries(inbox, shares, entries)
   end)
 end
 
--- Marks the shares of one inbox entry as settled; true once none is left.
+-- Marks orders of one inbox entry as settled; returns true once all of them are.
 local function settle(inbox, shares, entry, size, indexes)
   if #indexes >= size then
     local seen, left = {}, size
@@ -82,8 +82,8 @@ local function settle(inbox, shares, entry, size, indexes)
   return false
 end
 
--- Tells watchers of orders. Where a number of ours is taken by an entry of somebody else, the number
--- of the news goes on behind it: whoever follows them sees a gap, and makes its books anew.
+-- Appends orders to the news of books. Where a foreign entry has the next number, the number continues
+-- after it: watchers detect the gap and rebuild their books.
 local function tell_watchers(meta, book, joined)
   local number = redis.call('HINCRBY', meta, 'news', 1)
   local added = redis.pcall('XADD', book, 'MAXLEN', '~', NEWS_KEPT, string.format('%d-0', number),
@@ -98,8 +98,8 @@ local function tell_watchers(meta, book, joined)
   end
 end
 
--- The positions after `first`, packed one behind the other: those of a unit are a slice of them.
--- One pack a unit and position would be a fifth of an append.
+-- The positions after `first`, packed in sequence; those of a unit are a slice. Packing each one by
+-- itself would take a fifth of an append.
 local function packed_positions(first, count)
   local slices, numbers = {}, {}
   for from = 1, count, PACKED_AT_ONCE do
@@ -115,8 +115,9 @@ local function array_header(n)
   return struct.pack('>BI2', 0xdc, n)
 end
 
--- Whether a client's names for a new order name one already. A request that came before under one
--- name gets its other name registered, too: whoever asks by that one alone must find the same order.
+-- Whether the names of a new order belong to an existing one: '=' or '+' and a value, as `append`
+-- returns them. If the same request was accepted under one name, its other name is registered too: a
+-- later retry by that name alone must get the same order.
 local function known_as(keys, before_first, names, value, seen, idem_sets)
   local known, missing, known_by
   for k = before_first + 1, before_first + names do
@@ -132,7 +133,7 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
     end
   end
   if not known then return nil end
-  -- What follows the id is the digest of the request.
+  -- The digest of the request follows the id.
   if missing and string.sub(known, ID_LENGTH + 1) == string.sub(value, ID_LENGTH + 1) then
     for _, name in ipairs(missing) do
       seen[name] = known
@@ -142,8 +143,8 @@ local function known_as(keys, before_first, names, value, seen, idem_sets)
   return '=' .. known
 end
 
--- Registers names. Those of an open order do not expire. One that came with a known name of its order
--- lives as long as that one; while the order is open, it is noted for its end.
+-- Registers names. Names of an open order do not expire. A name added by a retry expires with the known
+-- name; while the order is open, it is stored as an alias for the end of the order.
 local function register(aliases, idem_sets)
   for _, set in ipairs(idem_sets) do
     local name, value, known_by = set[1], set[2], set[3]
@@ -161,7 +162,7 @@ local function register(aliases, idem_sets)
   end
 end
 
--- The window of the names of orders that end now begins. `names` and `ids`: one id a name.
+-- Starts the idempotency window of the names of orders that end. `names[i]` is a name of `ids[i]`.
 local function release(aliases, names, ids, until_ms)
   for i, noted in ipairs(redis.call('HMGET', aliases, unpack(ids))) do
     if noted then
@@ -176,7 +177,7 @@ local function release(aliases, names, ids, until_ms)
   each_slice(names, 1000, function(from, to)
     for i, value in ipairs(redis.call('MGET', unpack(names, from, to))) do
       local at = from + i - 1
-      -- A name that another order has by now is that one's.
+      -- A name that belongs to another order by now is not changed.
       if value and string.sub(value, 1, ID_LENGTH) == ids[at] then
         redis.call('PEXPIREAT', names[at], string.format('%d', until_ms))
       end
@@ -185,27 +186,27 @@ local function release(aliases, names, ids, until_ms)
 end
 
 -- An append has four parts: read the call, decide each unit (validate, apply, schedule), write the
--- log, write what is kept beside it. The first two write nothing. One call runs at a time, so its state
--- is in locals of this file, set anew by `begin` and `read_unit`: in tables it would be an eighth slower.
+-- log, write the indexes and queues. The first two write nothing. One call runs at a time, so its state
+-- is in locals of this file, reset by `begin` and `read_unit`: tables would be an eighth slower.
 
-local sub, byte, read  -- set by `begin`: there is no `string` while a library is loaded
+local sub, byte, read  -- set by `begin`: `string` is not available while a library is loaded
 
--- The call as it came, and the state of the log before it.
+-- The call, and the state of the log before it.
 local keys, argv, stages, units, entries, per_entry, window_ms, run_id
 local time_us, time_ms, first, suspended, was_halted, verified, before_heads, heads, numbers
 
--- What its units change, gathered before anything is written. Lists of pairs are flat.
+-- The changes of its units, collected before anything is written. Lists of pairs are flat.
 local position, halted, existed, written, records, head_sets, seen
 local idem_sets, ended_names, ended_ids
 local open_adds, open_rems, park_adds, park_rems, expiry_adds, expiry_rems, news
 local wakes, waits, ends, owed, settled
 
--- The unit that is decided.
+-- The current unit.
 local unit_events, unit_owes, unit_flags, unit_idempotency_keys, unit_entry, unit_index
 local unit_wait_ms, unit_not_after_ms, unit_old, unit_new, unit_records, unit_value, unit_expires_ms
 local unit_create, unit_wake, unit_send, unit_halt, unit_resume, unit_key, unit_head, unit_id
 
--- Begins a call; returns an error where its caller is fenced off.
+-- Starts a call; returns an error where the caller has another epoch or layout.
 local function begin(call_keys, call_argv)
   keys, argv = call_keys, call_argv
   sub, byte, read = string.sub, string.byte, struct.unpack
@@ -239,7 +240,7 @@ local function add_pair(list, score, id)
   list[n + 1], list[n + 2] = score, id
 end
 
--- Reads the unit whose arguments stand behind argv[at]; returns the place of its last argument.
+-- Reads the unit whose arguments follow argv[at]; returns the index of its last argument.
 local function read_unit(at)
   @UNIT_FIELDS@ = read(UNIT_FORMAT, argv[at + UNIT.meta])
   unit_old, unit_new, unit_records = argv[at + UNIT.old], argv[at + UNIT.new], argv[at + UNIT.records]
@@ -254,8 +255,8 @@ local function read_unit(at)
   return at
 end
 
--- Why the unit is not written; nil: it is. 0: it has no events. `before_names`: the place before its
--- first idempotency key.
+-- The reason to refuse the unit; nil: it is written. 0: it has no events. `before_names`: the index
+-- before its first idempotency key.
 local function validate(before_names)
   if unit_events == 0 then return 0 end
   local stored = unit_head and sub(unit_head, 1, PREFIX_LENGTH) or ''
@@ -279,7 +280,7 @@ local function validate(before_names)
   end
 end
 
--- The idempotency keys of the unit: a creation registers them, the end of an order begins their window.
+-- The idempotency keys of the unit: a creation registers them, the end of an order starts their window.
 local function apply_names(before_names)
   for k = before_names + 1, before_names + unit_idempotency_keys do
     local name = keys[k]
@@ -292,7 +293,7 @@ local function apply_names(before_names)
   end
 end
 
--- Moves the order between lists and counters: the stage `was` owed it the next event until now.
+-- Moves the order between indexes and counters; `was` is its next stage code before the unit.
 local function apply_indexes(was)
   local owes, id = unit_owes, unit_id
   if unit_create then add_pair(open_adds, time_ms, id) end
@@ -311,14 +312,14 @@ local function apply_indexes(was)
     end
   end
   if was ~= owes then
-    -- A unit that settles no share of its own ends a wait: a cancel, an expiry.
+    -- A unit without a delivery, as of a cancel or an expiry, ends a delay.
     if unit_entry == 0 and ends[was] then ends[was][#ends[was] + 1] = id end
     if owed[was] then owed[was] = owed[was] - 1 end
     if owed[owes] then owed[owes] = owed[owes] + 1 end
   end
 end
 
--- Adds the unit to what is written; returns the position of its last event.
+-- Adds the unit to the pending writes; returns the position of its last event.
 local function apply(before_names)
   local n, was = unit_events, 0
   local before = 8 * (position - first)
@@ -340,7 +341,7 @@ local function apply(before_names)
   return position
 end
 
--- Hands the order to the stage that owes it the next event, and settles the share of the unit.
+-- Queues the order for the stage of its next event, and settles the delivery of the unit.
 local function schedule(wake)
   if wake and wakes[unit_owes] then
     if unit_wait_ms > 0 then
@@ -356,8 +357,8 @@ local function schedule(wake)
   end
 end
 
--- Decides all units; returns the answer, less its backlog. Every order pays for each line of the loop
--- three times: no call in it that is not needed.
+-- Decides all units; returns the reply without its backlog. The loop runs three times an order: it
+-- avoids calls that are not needed.
 local function decide()
   local answer = {time_us, 0}
   local at = HEADER.count + ENTRY.count * entries
@@ -380,8 +381,8 @@ local function decide()
   return answer
 end
 
--- Writes entry, position and heads. XADD refuses an id that is not new, and then nothing has been
--- written: the error is returned.
+-- Writes entry, position and heads. XADD refuses an id that is not higher than all before; nothing is
+-- written then, and the error is returned.
 local function write_log()
   if position > first then
     local before = string.format('%d', first)
@@ -398,7 +399,7 @@ local function write_log()
     redis.call('HSET', keys[KEY.meta], 'position', string.format('%d', position))
     redis.call('MSET', unpack(head_sets))
   elseif existed then
-    -- What another connection wrote is fsynced before this one's last write: so write.
+    -- WAITAOF waits for this connection's last write, so a write is needed to cover earlier ones of others.
     redis.call('HSET', keys[KEY.meta], 'position', string.format('%d', first))
   end
 end
@@ -422,8 +423,8 @@ local function write_indexes()
   if owed[RESTING] ~= 0 then redis.call('HINCRBY', keys[KEY.owed], RESTING, owed[RESTING]) end
 end
 
--- Writes what each stage has before it; returns how many entries all inboxes have then, 0 where no
--- order is created: only who accepts orders slows down for it.
+-- Writes the queues of each stage; returns the number of entries in all inboxes, 0 where no order is
+-- created: only callers that create orders slow down for it.
 local function write_stages()
   local backlog, before = 0, KEY.count
   for s = 1, stages do
@@ -438,7 +439,7 @@ local function write_stages()
   return backlog
 end
 
--- Marks the shares that units settled, and drops the inbox entries of which none is left.
+-- Marks settled orders in their inbox entries, and deletes the entries that are settled completely.
 local function settle_entries()
   local dropped = {}
   for e = 1, entries do
@@ -458,11 +459,11 @@ local function settle_entries()
   end
 end
 
--- Writes the units of a call: see events/log/append_call.py. Answers {time_us, entries in all inboxes
+-- Writes the units of a call: see events/log/append_call.py. Returns {time_us, entries in all inboxes
 -- (0 where no order is created), result...}; a result is the last position (created), its negative
--- (exists), 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the idempotency
--- key that was there before, or '+' .. value of one where the keys name two orders. The error TAIL:
--- entries stand where the next one belongs.
+-- (exists), 'conflict', 'late', 'suspended', 'halted', 'unverified', '=' .. value of the existing
+-- idempotency key, or '+' .. value of one where the keys name two orders. The error TAIL: foreign
+-- entries have the id of the next one.
 local function append(call_keys, call_argv)
   local fenced = begin(call_keys, call_argv)
   if fenced then return fenced end
@@ -475,8 +476,8 @@ local function append(call_keys, call_argv)
   return answer
 end
 
--- KEYS log copy; ARGV from to count. Copies what an append may have written; answers the id of the
--- last entry that was looked at, '' at the end. A copy that nobody finishes goes by itself.
+-- KEYS log copy; ARGV from to count. Copies entries with ids of appends; returns the id of the last
+-- entry that was examined, '' at the end. An unfinished copy expires.
 local function copy(keys, argv)
   local last = ''
   for _, entry in ipairs(redis.call('XRANGE', keys[1], argv[1], argv[2], 'COUNT', argv[3])) do
@@ -489,10 +490,9 @@ local function copy(keys, argv)
   return last
 end
 
--- KEYS meta log copy aside; ARGV epoch position id... Puts a copy in the place of the log, which ends
--- at `position`, and sets aside what stood behind. A stream never gives back an id that it has had:
--- so deleting what stands there would not make room. Answers how many were set aside, -1: the log
--- has moved.
+-- KEYS meta log copy aside; ARGV epoch position id... Replaces the log by its copy, which ends at
+-- `position`, and sets aside the entries after it. A stream never reuses an id, so deleting those
+-- entries would not permit the next append. Returns how many were set aside; -1: the log has changed.
 local function replace(keys, argv)
   local meta = redis.call('HMGET', keys[1], 'epoch', 'position')
   if meta[1] ~= argv[1] or meta[2] ~= argv[2] then
@@ -501,9 +501,9 @@ local function replace(keys, argv)
   end
   local moved, last = 0, argv[2] .. '-0'
   for i = 3, #argv do
-    local found = redis.call('XRANGE', keys[2], argv[i], argv[i])[1]
-    if found then
-      local fields = #found[2] <= FIELDS_MAX and found[2] or {}
+    local entry = redis.call('XRANGE', keys[2], argv[i], argv[i])[1]
+    if entry then
+      local fields = #entry[2] <= FIELDS_MAX and entry[2] or {}
       redis.call('XADD', keys[4], 'MAXLEN', '~', ASIDE_KEPT, '*', 'i', argv[i], unpack(fields))
       moved = moved + 1
     end
@@ -525,7 +525,8 @@ local function replace(keys, argv)
   return moved
 end
 
--- KEYS due inbox; ARGV limit orders_per_inbox_entry. Answers {moved, ms until the next or -1}.
+-- KEYS due inbox; ARGV limit orders_per_inbox_entry. Moves due orders to the inbox. Returns {moved, ms
+-- until the next or -1}.
 local function due(keys, argv)
   local time_ms = math.floor(now_us() / 1000)
   local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', time_ms, 'LIMIT', 0, argv[1])
@@ -538,9 +539,9 @@ local function due(keys, argv)
   return {#ids, math.max(0, tonumber(following[2]) - time_ms)}
 end
 
--- KEYS inbox; ARGV consumer lease_ms limit suspect. Takes over what others held too long; an entry
--- delivered `suspect` times before is handed over alone.
--- Answers {id, deliveries before this one, joined order ids} of each.
+-- KEYS inbox; ARGV consumer lease_ms limit suspect. Claims entries whose leases have expired; an entry
+-- with `suspect` or more earlier deliveries is returned alone.
+-- Returns {id, earlier deliveries, joined order ids} of each.
 local function reclaim(keys, argv)
   local stale = redis.call('XPENDING', keys[1], GROUP, 'IDLE', argv[2], '-', '+', argv[3])
   local taken = {}
@@ -559,7 +560,8 @@ local function reclaim(keys, argv)
   return taken
 end
 
--- KEYS inbox; ARGV consumer id... Keeps the lease of what is still ours; answers what is not.
+-- KEYS inbox; ARGV consumer id... Renews the leases of entries; returns the entries that the consumer no
+-- longer holds.
 local function renew(keys, argv)
   local lost = {}
   for i = 2, #argv do
@@ -573,7 +575,7 @@ local function renew(keys, argv)
 end
 
 -- KEYS inbox shares; ARGV consumer orders_per_inbox_entry id...
--- Puts the unsettled orders of entries that we own back as new entries (no delivery is counted).
+-- Requeues the unsettled orders of entries of the consumer in new entries, with no delivery counted.
 local function requeue(keys, argv)
   local gone = {}
   for i = 3, #argv do
@@ -596,9 +598,9 @@ local function requeue(keys, argv)
   return #gone
 end
 
--- KEYS meta log; ARGV layout epoch position found run_id chain raised_from... Joins the log; creates it
--- where nothing is and `found` is 1; takes over one of a layout `raised_from`. A log is of one chain, that of
--- whoever names one first. Answers {epoch, layout, position, base, chain, names}.
+-- KEYS meta log; ARGV layout epoch position create run_id chain upgradable... Joins the log; creates a
+-- missing one if `create` is 1; upgrades one of an `upgradable` layout. The first process that passes a
+-- chain sets the chain of the log. Returns {epoch, layout, position, base, chain, names}.
 local function open(keys, argv)
   if redis.call('EXISTS', keys[1]) == 0 then
     if argv[4] ~= '1' then return redis.error_reply('MISSING there is no log') end
@@ -623,19 +625,19 @@ local function open(keys, argv)
   return redis.call('HMGET', keys[1], 'epoch', 'layout', 'position', 'base', 'chain', 'names')
 end
 
--- KEYS open, name...; ARGV (id, value or '') a name. The names of orders that are still open expire no
--- more; one that is gone comes back where its value is given. Answers the ids of which a name is gone.
+-- KEYS open, name...; ARGV (id, value or '') a name. Removes the expiry of names of open orders; sets a
+-- missing one where its value is given. Returns the ids of orders that lack a name.
 local function keep(keys, argv)
   local gone = {}
   for k = 2, #keys do
     local id, value = argv[2 * k - 3], argv[2 * k - 2]
     if redis.call('ZSCORE', keys[1], id) then
-      local found = redis.call('GET', keys[k])
-      if found and string.sub(found, 1, ID_LENGTH) == id then
+      local stored = redis.call('GET', keys[k])
+      if stored and string.sub(stored, 1, ID_LENGTH) == id then
         redis.call('PERSIST', keys[k])
-      elseif not found and value ~= '' then
+      elseif not stored and value ~= '' then
         redis.call('SET', keys[k], value)
-      elseif not found then
+      elseif not stored then
         gone[#gone + 1] = id
       end
     end
@@ -644,9 +646,9 @@ local function keep(keys, argv)
 end
 
 -- KEYS watchers leases slots heard; ARGV watcher lease_ms news (pair slot)...
--- Says that the watcher lives, and takes or keeps the pairs; a slot that is not '' is noted as
--- followed to the end, for all orders that the news through this number named.
--- Answers {live watchers, ({last slot or '', number of the news} of a pair that is ours, else false)}.
+-- Renews the watcher, and takes or renews the leases of pairs; a slot other than '' is stored as
+-- processed completely, for all orders that the news through this number named.
+-- Returns {live watchers, ({last slot or '', number of the news} of a pair that it holds, else false)...}.
 local function watch(keys, argv)
   local watcher, lease_ms = argv[1], tonumber(argv[2])
   local time_ms = math.floor(now_us() / 1000)
@@ -660,7 +662,7 @@ local function watch(keys, argv)
     if lease then till, holder = string.match(lease, '^(%d+) (.*)$') end
     if holder == watcher or not till or tonumber(till) < time_ms then
       redis.call('HSET', keys[2], pair, string.format('%d %s', time_ms + lease_ms, watcher))
-      -- Whoever lost the lease meanwhile must not say how far the next one is.
+      -- A watcher that lost the lease meanwhile must not overwrite the progress of the next one.
       if slot ~= '' and holder == watcher then
         redis.call('HSET', keys[3], pair, slot)
         redis.call('HSET', keys[4], pair, argv[3])
@@ -673,7 +675,7 @@ local function watch(keys, argv)
   return reply
 end
 
--- KEYS watchers leases; ARGV watcher pair... Gives pairs back; without any, the watcher leaves.
+-- KEYS watchers leases; ARGV watcher pair... Releases pairs; without pairs, deregisters the watcher.
 local function unwatch(keys, argv)
   if #argv == 1 then redis.call('ZREM', keys[1], argv[1]) end
   for i = 2, #argv do
@@ -685,13 +687,13 @@ local function unwatch(keys, argv)
   return 1
 end
 
--- KEYS order...; ARGV ttl_ms. The heads of orders that are terminal and archived.
+-- KEYS order...; ARGV ttl_ms. Sets the expiry of heads of terminal, archived orders.
 local function expire(keys, argv)
   for _, key in ipairs(keys) do redis.call('PEXPIRE', key, argv[1]) end
   return #keys
 end
 
--- In-flight orders must be able to end when memory is short; accepting new ones must not.
+-- With allow-oom, orders in flight can finish when memory is short; new orders are refused then.
 redis.register_function{function_name='@NAME@_append', callback=append, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_accept', callback=append}
 redis.register_function{function_name='@NAME@_copy', callback=copy, flags={'allow-oom'}}
