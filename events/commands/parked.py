@@ -1,4 +1,7 @@
-"""Commands on parked orders (dead letters): requeue, discard and settle. Each is an event with an actor."""
+"""Commands on parked orders (dead letters): requeue, discard and settle.
+
+Each is an event with an actor.
+"""
 
 from __future__ import annotations
 
