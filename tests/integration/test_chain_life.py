@@ -212,7 +212,7 @@ async def test_rent_and_failures_are_booked_too(
 
 
 @pytest.mark.parametrize(("before_rent", "after_rent"), [(6_960, 696), (696, 6_960)])
-async def test_a_rent_that_changes_meanwhile_costs_no_order_and_no_lamport(
+async def test_a_rent_that_changes_during_an_order_costs_no_order_and_no_lamport(
     before_rent: int, after_rent: int, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     """One that falls leaves a surplus, which comes back; one that rises is asked for again."""

@@ -86,7 +86,7 @@ class Operator:
         return [stored.record.event().fact for stored in await self.history(order_id)]
 
 
-async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
+async def test_an_order_is_settled_by_its_own_transaction_with_the_amounts_it_moved(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with (

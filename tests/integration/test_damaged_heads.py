@@ -54,7 +54,7 @@ async def harm(log: EventLog, client: Any, order_id: str, other: str, edit: Edit
 
 
 @pytest.mark.parametrize("what", HARM)
-async def test_an_order_with_a_damaged_head_is_set_aside_and_others_go_on(
+async def test_an_order_with_a_damaged_head_is_parked_and_others_continue(
     redis_url: str, tmp_path: Path, what: str
 ) -> None:
     async with (

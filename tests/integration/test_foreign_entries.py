@@ -104,7 +104,7 @@ async def archived_positions(archive: Archive) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
-async def test_an_entry_that_the_log_did_not_write_is_refused_and_orders_go_on(
+async def test_a_foreign_entry_is_refused_and_orders_continue(
     redis_url: str, database_url: str, kind: Any
 ) -> None:
     async with (
@@ -286,7 +286,7 @@ HARM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", HARM)
-async def test_the_projector_stops_before_what_does_not_continue_and_orders_go_on(
+async def test_the_projector_stops_at_an_entry_that_does_not_follow_and_orders_continue(
     redis_url: str, database_url: str, name: str
 ) -> None:
     harm, reason = HARM[name]

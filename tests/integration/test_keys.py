@@ -88,7 +88,7 @@ async def test_a_key_with_another_secret_opens_nothing(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-async def test_a_key_is_good_for_what_it_was_made_for_and_no_more(doors: Doors, scope: str) -> None:
+async def test_a_key_permits_its_scopes_only(doors: Doors, scope: str) -> None:
     order_id = await doors.submit(await doors.key("main", "trade"))
     key = await doors.key("main", scope)
     halt = {"json": {"reason": "odd"}}

@@ -46,7 +46,7 @@ async def founded_again(log: EventLog, ids: list[str]) -> None:
     await log.open(create=False)
 
 
-async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
+async def test_each_stage_is_given_its_pending_orders(log: EventLog) -> None:
     play, ids = Play(log), dict[str, str]()
     for stage, steps in STEPS.items():
         [ids[stage]] = await play.create()

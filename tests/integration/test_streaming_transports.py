@@ -125,7 +125,7 @@ ENDS: dict[str, Callable[[Served, dict[str, str]], Awaitable[None]]] = {
 
 @pytest.mark.parametrize("of", ["feed", "order"])
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_open_stream_ends_with_its_key_and_others_go_on(
+async def test_an_open_stream_ends_with_its_key_and_others_continue(
     redis_url: str, door: Door, end: str, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0

@@ -377,7 +377,7 @@ def test_only_the_engine_reads_the_environment() -> None:
     assert not wrong
 
 
-def test_nothing_is_named_for_not_knowing_what_it_is() -> None:
+def test_no_name_is_a_placeholder() -> None:
     vague = {"utils", "util", "core", "common", "helpers", "helper", "manager", "misc"}
     wrong = [
         path

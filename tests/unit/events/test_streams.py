@@ -133,7 +133,7 @@ def test_what_happens_to_one_key_leaves_the_others() -> None:
         assert (state.keys, state.created_at_us) == (keys, 5)
 
 
-def test_nobody_owes_them_anything_and_they_never_end() -> None:
+def test_no_stage_owns_them_and_they_never_end() -> None:
     for state in (after(HALTED), after(HALTED, RESUMED), after(CREATED)):
         assert next_stage_code(state) == NO_STAGE
         assert not state.terminal

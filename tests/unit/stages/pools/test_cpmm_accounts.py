@@ -65,7 +65,7 @@ def test_a_decoded_pool_says_what_its_bytes_say() -> None:
     assert pool.fee_ppb(True, NOW) == 2_500_000
 
 
-def test_a_pool_of_a_mint_that_nobody_can_transfer_is_refused_by_name() -> None:
+def test_a_pool_of_a_non_transferable_mint_is_refused_by_name() -> None:
     fixed = bytes(165) + b"\x01" + b"\x09\x00" + b"\x00\x00"
     for mint in (raw.MINT_A, raw.MINT_B):
         with pytest.raises(Unsupported) as refused:

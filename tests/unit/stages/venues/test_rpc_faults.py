@@ -176,7 +176,7 @@ def test_what_only_names_accounts_is_no_limit(reply: Reply, about: About) -> Non
     assert meaning("getMultipleAccounts", reply, size=100).about is about
 
 
-def test_a_single_item_that_is_too_many_rests_the_method() -> None:
+def test_a_refusal_of_a_single_item_as_too_many_pauses_the_method() -> None:
     assert meaning("getMultipleAccounts", Reply(413), size=1).about is METHOD
 
 

@@ -55,7 +55,7 @@ def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
         "x" * 5000,
     ],
 )
-def test_no_error_repeats_what_was_said(text: str) -> None:
+def test_no_error_repeats_the_input(text: str) -> None:
     with pytest.raises(KeypairError) as caught:
         load_wallet(SecretText(text))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
