@@ -1,4 +1,4 @@
-"""A log that was lost is founded again beside a chain: the wallet's history says what happened."""
+"""A lost log is rebuilt beside a chain: the wallet's history shows which orders were executed."""
 
 from __future__ import annotations
 
@@ -340,7 +340,7 @@ def in_tables(payer: Keypair, text: str) -> bytes:
 
 
 def as_future(raw: bytes) -> bytes:
-    """The same bytes, in a version that nobody knows yet."""
+    """The same bytes, in a version that does not exist yet."""
     return b"\x82" + raw[1:]
 
 
@@ -425,7 +425,7 @@ async def test_all_transactions_that_executed_an_order_are_listed_oldest_first()
 async def test_a_strangers_transaction_that_names_wallet_and_order_executes_no_order(
     version: int | None,
 ) -> None:
-    """Anybody may list the wallet among the accounts of a transaction, and pay for it."""
+    """Any client may list the wallet among the accounts of a transaction, and pay for it."""
     ours, theirs, unnamed = (new_order_id() for _ in range(3))
     wallet = AccountMeta(WALLET.pubkey(), False, True)
 

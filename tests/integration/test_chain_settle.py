@@ -68,7 +68,7 @@ class Operator:
         return caught.value.code
 
     async def built(self, **fields: Any) -> tuple[str, Transaction]:
-        """An order and the transaction that was built for it, which nobody has sent."""
+        """An order and the unsent transaction that was built for it."""
         workers = [await self.crew.worker(name) for name in ("router", "builder")]
         order_id = await self.crew.order("SOL", "USDC", SOL, **fields)
         await self.crew.until(lambda: len(self.crew.names(order_id)) == 4)

@@ -1,4 +1,4 @@
-"""What people do about orders under way: the log decides, once, whoever is first."""
+"""Commands on orders in progress: the log serialises them, and the first one wins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries that the log did not write: nobody takes them, and the engine goes on."""
+"""Entries that the log did not write: no stage takes them, and the engine continues."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def between(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
 
 
 def garbage(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
-    """Bytes that are no events."""
+    """Bytes that are not an event."""
     return f"{last + 1}-0", {b"t": b"1", b"b": b"\xc1 nonsense"}
 
 
 def other_fields(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
-    """Fields of somebody else's."""
+    """Fields of another writer."""
     return f"{last + 1}-0", {b"hello": b"world"}
 
 

@@ -146,7 +146,7 @@ async def test_a_parked_order_is_folded_again_by_a_build_that_can(
 async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An order that was parked goes on: the projector sees that the tables are new ones."""
+    """A parked order continues: the projector sees that the tables are new ones."""
 
     def cannot(*_: object) -> None:
         raise Poison("not in my days")

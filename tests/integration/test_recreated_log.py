@@ -1,4 +1,4 @@
-"""A log that is founded again owes each order's next event to the stage that owed it before."""
+"""In a rebuilt log each order is queued for the stage that had it before."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_co
 async def test_a_confirmer_without_an_answer_asks_again_and_appends_nothing(
     redis_url: str, tmp_path: Path
 ) -> None:
-    """A worker that was stopped for longer than its deadline meets that when it goes on."""
+    """A worker that was suspended for longer than its deadline sees that when it resumes."""
     refused = VenueRefusal("chain-busy", "", retryable=True)
     faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
     async with crew(redis_url, tmp_path) as team:

@@ -947,7 +947,7 @@ async def test_a_chain_that_finalizes_nothing_is_in_doubt_though_its_slots_advan
 
 
 async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: World) -> None:
-    """It was admitted as one of ours. No chain but ours knows the transaction."""
+    """The node was accepted earlier. Another chain does not know the transaction."""
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)
     ours = world.node.answers["getGenesisHash"]

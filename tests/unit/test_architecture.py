@@ -223,7 +223,7 @@ def modules() -> list[tuple[str, str]]:
 
 @cache
 def imports() -> set[tuple[str, str]]:
-    """Every (file, file) of ours, the second imported by the first.
+    """Every (file, file) of the project, the second imported by the first.
 
     `from a import b` imports `a/b.py` where that is a file, else `a`.
     """
@@ -248,7 +248,7 @@ PART_OF = {
     "events/streams/events": "events/streams",
     "projections/views/payloads": "projections/views",
 }
-"""Folders that are no rooms of their own: they have one file an event."""
+"""Folders that do not count as rooms: they have one file an event."""
 
 
 def room_of(file: str) -> str:

@@ -82,6 +82,10 @@ def test_docstrings_get_plainer(rule: Rule) -> None:
     assert rule.docstrings is None or len(hits) <= rule.docstrings, f"write {rule.instead}: {hits}"
 
 
+def test_docstrings_of_tests_are_plain() -> None:
+    assert list(faults(docstrings("tests"))) == []
+
+
 def test_a_phrase_is_found() -> None:
     assert list(faults([Text("here", "Nobody knows.")]))
     assert list(faults([Text("here", "'x' is no order id")]))

@@ -51,7 +51,7 @@ SECRETS: list[Secret[Any]] = [
     ),
 ]
 KEPT = f"{HIDDEN}://host"
-"""A scheme is no secret."""
+"""A scheme is not secret."""
 
 
 def _raised(secret: Secret[Any]) -> str:

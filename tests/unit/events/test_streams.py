@@ -1,4 +1,4 @@
-"""The streams that are no orders: their states, what may follow what, and how they are stored."""
+"""The streams beside orders: their states, permitted events, and stored form."""
 
 from __future__ import annotations
 

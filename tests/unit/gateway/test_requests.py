@@ -446,7 +446,7 @@ def test_colons_in_values_are_no_fields() -> None:
 
 
 def test_every_field_of_an_order_is_part_of_what_was_asked_for() -> None:
-    """Whoever appends a field to OrderSubmitted says here and in `digest_of` what it means."""
+    """A field that is appended to OrderSubmitted is added here and in `digest_of`."""
     assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent"])
 
 

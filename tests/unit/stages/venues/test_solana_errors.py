@@ -1,4 +1,4 @@
-"""Errors of the chain are told as codes of ours: by who raised them, and who ran out of what."""
+"""Chain errors map to reason codes: by the program that raised them and what was short."""
 
 from __future__ import annotations
 
@@ -386,7 +386,7 @@ def test_numbers_of_the_clmm_are_those_of_today_and_names_count_first(
 
 
 def test_a_name_counts_for_the_program_that_failed_and_for_its_own_number_only() -> None:
-    """Two families have an `InvalidInput`; and what another line of the logs names is no matter."""
+    """Two families have an `InvalidInput`; and names in other lines of the logs are ignored."""
     instructions = built((CPMM, "SOL", True, "SOL/USDC"), (DLMM, "USDC", False, "JUP/USDC"))
     first, second = at(instructions), at(instructions, swap=1)
     for index, number, code in (
