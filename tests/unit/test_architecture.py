@@ -269,7 +269,7 @@ def circle(arrows: set[tuple[str, str]]) -> list[str]:
     return []
 
 
-def test_packages_import_only_what_lies_below_them() -> None:
+def test_packages_import_only_packages_below_them() -> None:
     wrong = [
         (file, module)
         for file, module in modules()
@@ -279,7 +279,7 @@ def test_packages_import_only_what_lies_below_them() -> None:
     assert not wrong
 
 
-def test_rooms_import_only_what_the_table_says() -> None:
+def test_rooms_import_only_the_rooms_of_the_table() -> None:
     wrong = [
         (file, target)
         for file, target in sorted(imports())
@@ -471,7 +471,7 @@ KEPT = {
 """Fields of other names: a signed transaction, and the text of a key."""
 
 
-def test_what_opens_a_door_has_the_type_of_secrets() -> None:
+def test_credentials_have_the_type_of_secrets() -> None:
     """Fields and parameters of such names."""
     wrong = []
     for file, tree in trees():

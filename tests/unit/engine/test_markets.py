@@ -48,12 +48,12 @@ def test_an_unreadable_keypair_is_reported_by_its_setting(keypair: str) -> None:
             check(**missing)
 
 
-def test_a_process_alone_without_a_chain_says_so() -> None:
+def test_a_process_alone_without_a_chain_reports_it() -> None:
     with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
         venues.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
 
 
-def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
+def test_a_process_that_does_not_sign_never_reads_the_key(keypair: str) -> None:
     results = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
     venues.open_trading(load(results | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
     with pytest.raises(SettingsError, match="SOLANA_KEYPAIR"):

@@ -209,7 +209,7 @@ def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market
     "codes",
     [("pool-not-found",), ("amount-too-small", "insufficient-liquidity"), ("pool-disabled",)],
 )
-def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]) -> None:
+def test_a_triggered_order_is_rearmed_on_a_refusal_that_may_pass(codes: tuple[str, ...]) -> None:
     quotes = tuple(Quote("raydium", "p", 0, 0, 0, 7, code) for code in codes)
     for submitted in (limit("150"), sniper()):
         order = given(submitted, *TRIGGERED)

@@ -53,7 +53,7 @@ def test_a_pool_with_a_missing_account_is_an_error(missing: str) -> None:
         FAMILY.decode(raw.POOL, raw_account)
 
 
-def test_a_decoded_pool_says_what_its_bytes_say() -> None:
+def test_a_decoded_pool_has_the_values_of_its_bytes() -> None:
     raw_account = accounts(
         protocol_fees_token_0=1, fund_fees_token_0=2, creator_fees_token_0=4, fund_fees_token_1=8
     )

@@ -40,7 +40,7 @@ def watched(
 
 
 @pytest.mark.parametrize("slot_ms", LENGTHS_MS)
-def test_it_is_what_was_seen_to_pass(slot_ms: int) -> None:
+def test_the_slot_time_is_that_of_observed_slots(slot_ms: int) -> None:
     assert watched(slot_ms, 30, Clock()).ms == pytest.approx(slot_ms, rel=0.05)
 
 

@@ -64,7 +64,7 @@ def test_no_error_repeats_the_input(text: str) -> None:
         assert part not in shown
 
 
-def test_no_error_repeats_what_a_file_says(tmp_path: Path) -> None:
+def test_no_error_repeats_the_content_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "id.json"
     path.write_text(NUMBERS[:-1])
     with pytest.raises(KeypairError) as caught:
