@@ -54,7 +54,7 @@ class Servers(NamedTuple):
 def _logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A command that a test runs in its own process sets up how that process logs.
 
-    Loggers keep nothing of it: one that did would go on writing into the closed files of that test.
+    Loggers keep nothing of it: one that did would keep writing into the closed files of that test.
     """
     import structlog
 

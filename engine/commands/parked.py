@@ -1,4 +1,4 @@
-"""`engine parked`: orders that the engine itself could not go on with."""
+"""`engine parked`: orders that the engine could not process."""
 
 import argparse
 import json

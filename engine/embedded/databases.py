@@ -1,4 +1,4 @@
-"""Valkey and Postgres of our own, under DATA_DIR, for `engine up`, single commands and tests.
+"""Embedded Valkey and Postgres, under DATA_DIR, for `engine up`, single commands and tests.
 
 Both listen on unix sockets in a private folder only: no port to collide, no password to leak.
 Both are set up so that what they acknowledged survives a power cut.

@@ -1,4 +1,4 @@
-"""What a person at a terminal is shown, and who that is.
+"""Output of the commands for a terminal, and the name of its user.
 
-Imports `client`, and no process or server of ours. Public: every module.
+Imports `client`, and no process or server of the engine. Public: every module.
 """

@@ -44,7 +44,7 @@ export class AuditView {
   }
 
   message(text) {
-    $("audit-said").textContent = text;
+    $("audit-status").textContent = text;
   }
 
   moved() {
@@ -86,7 +86,7 @@ export class AuditView {
   }
 
   async verify() {
-    const [bar, output] = [$("verify-progress"), $("verify-said")];
+    const [bar, output] = [$("verify-progress"), $("verify-status")];
     this.stop = new AbortController();
     bar.hidden = $("verify-stop").hidden = false;
     $("verify").disabled = true;
@@ -108,7 +108,7 @@ export class AuditView {
 
   async proof() {
     const order = $("audit-order").value.trim();
-    const output = $("proof-said");
+    const output = $("proof-status");
     if (!order) return (output.textContent = "Name an order above.");
     try {
       const document_ = await api.proof(order);

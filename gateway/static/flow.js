@@ -1,4 +1,4 @@
-// The picture of the flow: who hands orders to whom, how many each did a second, and has before it.
+// The diagram of the pipeline: stages and their connections, events a second, and backlog.
 
 import { svg } from "./dom.js";
 import { WRITERS } from "./events.js";
@@ -28,6 +28,6 @@ export function flow(facts) {
       svg("text", { x: x + 12, y: y + 22, class: "name" }, name), svg("text", { x: x + 12, y: y + 38 }, `${rate.toFixed(rate < 10 ? 1 : 0)}/s`), svg("text", { x: x + 12, y: y + 53 }, fault ? "see below" : lag));
   });
   const tip = svg("defs", {}, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 4, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0,0 L8,4 L0,8 Z" })));
-  const said = BOXES.map(([name]) => `${name} ${(facts[name]?.rate ?? 0).toFixed(1)} a second, ${facts[name]?.lag || "nothing before it"}`).join("; ");
-  return svg("svg", { class: "flow", viewBox: `-4 -4 ${4 * STEP + WIDE + 8} ${DOWN + HIGH + 12}`, role: "img", "aria-label": `Flow of orders: ${said}` }, tip, arrows, boxes);
+  const label = BOXES.map(([name]) => `${name} ${(facts[name]?.rate ?? 0).toFixed(1)} a second, ${facts[name]?.lag || "nothing before it"}`).join("; ");
+  return svg("svg", { class: "flow", viewBox: `-4 -4 ${4 * STEP + WIDE + 8} ${DOWN + HIGH + 12}`, role: "img", "aria-label": `Flow of orders: ${label}` }, tip, arrows, boxes);
 }

@@ -87,7 +87,7 @@ export class MarketView {
   }
 
   message(text) {
-    $("market-said").textContent = text;
+    $("market-status").textContent = text;
   }
 
   draw() {

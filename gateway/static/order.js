@@ -51,23 +51,23 @@ export class OrderView {
   }
 
   async load() {
-    const wanted = this.id;
+    const id = this.id;
     try {
-      const [order, history] = await Promise.all([api.order(wanted), api.history(wanted)]);
-      if (this.id !== wanted) return;
+      const [order, history] = await Promise.all([api.order(id), api.history(id)]);
+      if (this.id !== id) return;
       const late = this.events.filter((frame) => frame.version > (history.events.at(-1)?.version ?? 0));
       [this.order, this.events, this.problem] = [order, [...history.events, ...late], ""];
     } catch (error) {
-      if (this.id === wanted) this.problem = error.message;
+      if (this.id === id) this.problem = error.message;
     }
     this.draw();
-    this.check(wanted);
+    this.check(id);
   }
 
-  async check(wanted) {
-    const found = await api.proof(wanted).then((proof) => chain.check(proof, this.events), () => null);
-    if (this.id !== wanted || !found) return;
-    this.chain = found;
+  async check(id) {
+    const proved = await api.proof(id).then((proof) => chain.check(proof, this.events), () => null);
+    if (this.id !== id || !proved) return;
+    this.chain = proved;
     this.draw();
   }
 
@@ -76,7 +76,7 @@ export class OrderView {
     if (frame.version <= last) return;
     const whole = frame.version === last + 1;
     this.events.push(frame);
-    // The store has moved the order on by now; what no frame says, such as the link to an explorer, is read.
+    // The store has applied the frame already; fields that no frame has, such as the explorer link, are read.
     const known = this.store.orders.get(this.id);
     if (this.order && known) this.order = { ...this.order, ...known };
     if (!whole || !known || READ_AGAIN.has(frame.event) || ENDED.has(frame.status)) this.load();
@@ -94,7 +94,7 @@ export class OrderView {
     if (order) parts.push(this.actions(order), this.facts(order), this.timeline(order), this.quotes(order), this.transaction(order), this.links(), this.raw());
     const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
     box.replaceChildren(...parts.filter(Boolean));
-    // Drawn anew with every event: whoever is in here with the keyboard stays where they were.
+    // Redrawn with every event: the keyboard focus stays where it was.
     if (focused) ($(focused) ?? box).focus({ preventScroll: true });
   }
 
@@ -156,7 +156,7 @@ export class OrderView {
     const signature = order.txHash ?? order.signature;
     if (!signature) return null;
     const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
-    // Only a link: the page itself asks nobody but its gateway.
+    // Only a link: the page itself sends requests to its gateway only.
     const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
     return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
       ...costs(order).map((text) => el("p", { class: "hint" }, text)), el("div", { class: "actions" }, copy, look || ""));

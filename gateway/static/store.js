@@ -19,7 +19,7 @@ export class Store {
     this.read = false; // whether any list was
     this.partial = false; // whether older orders are not here
     this.missing = missing;
-    this.wanted = new Map(); // id -> the newest version that was heard of
+    this.newest = new Map(); // id -> the newest version in a frame so far
   }
 
   onChange(listener) {
@@ -56,22 +56,22 @@ export class Store {
     this.tell({ frame });
   }
 
-  /** What is older than the loaded pages is read by its id, until it is as new as what was heard. */
+  /** Reads an order that is older than the loaded pages, until it is as new as its newest frame. */
   async ask(frame) {
-    const asking = this.wanted.has(frame.orderId);
-    this.wanted.set(frame.orderId, frame.version);
+    const asking = this.newest.has(frame.orderId);
+    this.newest.set(frame.orderId, frame.version);
     if (asking) return;
     for (let failures = 0; failures < 20;) {
       try {
         const order = await this.missing(frame.orderId);
         this.load([order]);
-        if (order.version >= this.wanted.get(frame.orderId)) break;
+        if (order.version >= this.newest.get(frame.orderId)) break;
       } catch {
         failures += 1;
       }
       await new Promise((done) => setTimeout(done, 250 * (1 + failures)));
     }
-    this.wanted.delete(frame.orderId);
+    this.newest.delete(frame.orderId);
   }
 
   forget() {

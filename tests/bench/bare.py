@@ -23,7 +23,7 @@ async def execute(request: web.Request) -> web.Response:
 
 
 async def batch(request: web.Request) -> web.Response:
-    """POST of a batch; the answer is made anew, as an honest one has to be."""
+    """POST of a batch; the answer is built for each request, as the engine has to."""
     size = (await request.read()).count(b'"amount"')
     text = '{"results":[' + ",".join([ITEM] * size) + "]}"
     return web.Response(body=text.encode(), status=202, headers=JSON)

@@ -105,7 +105,7 @@ def _load(ours: Subject, in_flight: int, seconds: float) -> _Load:
 
 
 def _all_confirmed(traded: Traded) -> Target:
-    """Prices move under slippage: a few that the chain refused are no fault, but they are said."""
+    """Prices move under slippage: a few refused swaps are not a fault, but they are reported."""
     share = traded.ends.get("confirmed", 0) / max(1, traded.orders)
     return Target(">= 98 % confirmed", share >= 0.98)
 

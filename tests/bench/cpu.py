@@ -27,7 +27,7 @@ def spent(pids: Mapping[str, int]) -> Seconds:
 
 
 def between(before: Seconds, after: Seconds, loader_s: float) -> Seconds:
-    """Return what was spent between two looks; `others` is what was none of ours."""
+    """Return the CPU time between two samples; `others` is that of foreign processes."""
     used = {name: after[name] - before.get(name, 0.0) for name in after}
     used["loader"] = loader_s
     machine = used.pop("machine")

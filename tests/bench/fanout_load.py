@@ -1,11 +1,12 @@
 """The subscribers of figure (e), all in one process of its own, and what gives them work.
 
-All follow /api/events from the same place, so all have to get the same bytes. Whoever is first
-with some bytes adds them to the one stream that is parsed; everybody else's are compared with it,
-which costs next to nothing and proves of each that nothing is missing, twice or out of order.
+All follow /api/events from the same position, so all have to get the same bytes. The first
+subscriber to receive some bytes adds them to the stream that is parsed; those of all others are
+compared with it. This is cheap, and proves for each that nothing is missing, twice or out of order.
 
 Orders come in batches, the next one only once every subscriber has all of the one before but one:
-nobody falls behind. `python -m tests.bench.fanout_load PORT SUBSCRIBERS BATCH SECONDS` prints JSON.
+no subscriber falls behind. `python -m tests.bench.fanout_load PORT SUBSCRIBERS BATCH SECONDS`
+prints JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engine that is measured: `engine up` in a folder of its own, as anybody would start it."""
+"""The engine that is measured: `engine up` in a folder of its own, started as a user would."""
 
 from __future__ import annotations
 

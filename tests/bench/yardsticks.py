@@ -47,7 +47,7 @@ class Around:
 
 
 class Yardsticks:
-    """Both, running; they cost nothing while nobody asks."""
+    """Both, running; they cost nothing while idle."""
 
     def __init__(self, socket: Path, port: int, seconds: float) -> None:
         self._socket = socket

@@ -148,7 +148,7 @@ def _cut(document: dict[str, Any]) -> None:
 
 
 def _forged(document: dict[str, Any]) -> None:
-    """Another order, hashed anew up to the event whose bytes nobody sees."""
+    """Another order, rehashed up to the event whose bytes are withheld."""
     previous = bytes(32)
     for event in document["events"]:
         if event["body"] is None:

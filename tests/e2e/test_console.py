@@ -234,7 +234,7 @@ async def test_the_market_shows_prices_and_depth_of_every_pool(page: Page) -> No
     await page.until("document.querySelectorAll('#market-prices path.line').length === 2")
     assert await page.eval("document.querySelectorAll('#market-depth tbody td').length") == 10
     await page.tab.select_option("#market-form [name=tokenOut]", "SOL")
-    await page.until("document.getElementById('market-said').textContent.includes('different')")
+    await page.until("document.getElementById('market-status').textContent.includes('different')")
 
 
 async def test_the_engine_view_measures_orders_by_their_events(engine: Engine, page: Page) -> None:
@@ -269,7 +269,7 @@ async def test_the_audit_goes_back_in_time_verifies_and_gives_proofs(
     await page.type("#audit-order", "")
     await page.until("document.querySelector('#audit-state caption')")
     await page.click("#verify")
-    await page.until("document.getElementById('verify-said').textContent.startsWith('Sound')")
+    await page.until("document.getElementById('verify-status').textContent.startsWith('Sound')")
     await page.type("#audit-order", order_id)
     async with page.tab.expect_download() as download:
         await page.click("#proof")

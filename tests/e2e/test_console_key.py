@@ -1,4 +1,4 @@
-"""The console at a gateway that lets nobody in without a key."""
+"""The console at a gateway that requires a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valkey and Postgres of our own: data survives, folders are exclusive, faults are one line."""
+"""Embedded Valkey and Postgres: data survives, folders are exclusive, faults are one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build wrote before three events were renamed goes on under this one.
+"""Orders of a build from before three events were renamed continue under this one.
 
 `tests/vectors/former_names` is the data of such a build: one market order and three limit orders,
 of which one was parked and put back to work, and one fell below its price. The file of the log

@@ -48,7 +48,7 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
 
 @pytest.fixture(scope="module", autouse=True)
 async def faulty(engine: Engine) -> dict[str, str]:
-    """An order for each fault, by token: some take their time, in which other tests go on."""
+    """An order for each fault, by token: some take long, and other tests run in that time."""
     return {token: await engine.submit(key=f"fault-{token}", tokenOut=token) for token in FAULTS}
 
 

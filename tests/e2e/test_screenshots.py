@@ -82,7 +82,7 @@ async def test_the_audit(page: Page, ended: str, folder: Path) -> None:
     await page.eval(f"location.hash = '#/audit/{ended}'")
     await page.until("document.querySelector('#audit-state .badge')?.textContent === 'confirmed'")
     await page.click("#verify")
-    await page.until("document.getElementById('verify-said').textContent.startsWith('Sound')")
+    await page.until("document.getElementById('verify-status').textContent.startsWith('Sound')")
     await take(page, folder / "audit.png")
 
 

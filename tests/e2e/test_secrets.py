@@ -1,4 +1,4 @@
-"""A whole life of an engine, with faults, in which its secrets stand nowhere that anybody reads."""
+"""A whole life of an engine, with faults: its secrets appear in no output and no store."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engin
 from tests.support.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))
-"""The wallet: nobody else has this one."""
+"""The wallet of this test only."""
 PASSWORD = "hunter2hunter2"
-"""Of a collector of traces that nobody runs."""
+"""The URL of a collector of traces that does not run."""
 PRINTING = (
     ("settings",), ("doctor", "--json"), ("orders",), ("keys", "list", "--json"),
     ("audit", "verify"), ("audit", "export"), ("parked", "list"), ("repair",),

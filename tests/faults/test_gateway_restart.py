@@ -79,7 +79,7 @@ async def test_a_follower_gets_every_step_though_the_gateway_dies(
 
 
 async def listen(engine: Engine, path: str, number: int) -> list[dict[str, Any]]:
-    """The next events; reconnects as long as there is nobody."""
+    """The next events; reconnects until a gateway answers."""
     results: list[dict[str, Any]] = []
     async with asyncio.timeout(HANG_S), engine.http.ws_connect(engine.url + path) as socket:
         while len(results) < number:

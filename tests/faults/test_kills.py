@@ -103,7 +103,7 @@ async def test_all_processes_killed_at_once_lose_and_double_no_order(engine: Eng
 
 
 async def test_a_worker_that_resumes_after_its_lease_doubles_no_order(engine: Engine) -> None:
-    """A second process takes over from one that stands still, which then goes on."""
+    """A second process takes over from a suspended one, which is then resumed."""
     chance = dice()
     name = chance.choice(("router", "builder", "submitter", "confirmer"))
     await engine.complete()

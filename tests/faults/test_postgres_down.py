@@ -1,4 +1,4 @@
-"""Servers killed under the projector, under load: it goes on, and nothing is applied twice."""
+"""Servers killed under the projector, under load: it continues, and applies nothing twice."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def told(engine: Engine, status: str) -> bool:
     return (ready.status, ready.body["status"]) == (200, status)
 
 
-async def test_without_postgres_orders_go_on_lists_are_refused_and_afterwards_all_is_archived(
+async def test_without_postgres_orders_continue_lists_are_refused_and_later_all_is_archived(
     short_path: Path,
 ) -> None:
     async with engine_up(short_path / "d") as engine:

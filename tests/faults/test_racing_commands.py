@@ -88,7 +88,7 @@ class HeldUp(EventLog):
 async def _append_facts(
     log: EventLog, order_id: str, decide: Callable[[Order], Sequence[Fact]]
 ) -> bool:
-    """What a stage or a watcher does: load, decide, append; again, if somebody was there first."""
+    """What a stage or a watcher does: load, decide, append; again, if another writer was first."""
     for _ in range(20):
         [head] = await log.load([order_id])
         assert head is not None
@@ -153,7 +153,7 @@ FATES = ("late", "dies-before", "dies-after")
 
 
 def judge(team: Crew, ids: Sequence[str]) -> None:
-    """What must be true, whoever won."""
+    """Asserts what holds whichever writer won."""
     done = team.executions()
     histories: dict[str, list[tuple[StreamStatus, Fact]]] = {order_id: [] for order_id in ids}
     halted = False
@@ -227,7 +227,7 @@ async def brought_to(team: Crew, built: bool) -> str:
 
 
 async def race(team: Crew, first: Act, second: Act, fate: str, *, built: bool) -> str:
-    """`first` has read what it needs and is held up; `second` comes and goes; `first` goes on."""
+    """`first` is held after its reads; `second` runs from start to end; `first` resumes."""
     order_id = await brought_to(team, built)
     held = HeldUp(team.url, fate)
     await held.open()

@@ -1,4 +1,4 @@
-"""FLUSHALL under a whole engine: it stops, `engine repair` founds the log again, it goes on."""
+"""FLUSHALL under a whole engine: it stops, `engine repair` rebuilds the log, it continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Death between `TransactionSubmitted` and the send: the same bytes are sent by somebody else."""
+"""Death between `TransactionSubmitted` and the send: another worker sends the same bytes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Broken(Witnessed):
 
 
 class Stuck(Witnessed):
-    """Is in the middle of sending for ever."""
+    """A send that never ends."""
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
         self.sent += [raw.reveal() for raw in transactions]
@@ -64,7 +64,7 @@ class Stuck(Witnessed):
 
 
 class Buggy(Witnessed):
-    """Fails in a way that nobody foresaw."""
+    """Fails with an error that no code expects."""
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
         self.sent += [raw.reveal() for raw in transactions]

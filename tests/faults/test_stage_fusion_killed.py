@@ -1,4 +1,4 @@
-"""kill -9 where the router says and sends, in one breath, what builder and submitter would."""
+"""kill -9 of a router that also builds and sends, in one append."""
 
 from __future__ import annotations
 

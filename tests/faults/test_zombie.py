@@ -1,4 +1,4 @@
-"""Workers that stand still beyond their lease and then go on: what they write is refused.
+"""Workers that are suspended beyond their lease and then resume: their appends are refused.
 
 In this process a worker with a very long lease of its own stands for one that is stopped: it never
 renews, and a gate holds it up where it hurts most. The last test stops a real process.
@@ -81,7 +81,7 @@ class Counting(SimulatedChain):
 
 
 class LateChain(SimulatedChain):
-    """Signs each transaction anew: two builds of one order are two transactions."""
+    """Builds with a new blockhash each time: two builds of one order are two transactions."""
 
     builds = 0
 

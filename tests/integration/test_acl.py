@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "guide" / "deployment.md"
 
 
 def as_user(url: str, user: str) -> str:
-    """The same server, as somebody else."""
+    """The same server, as another user."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:secret@{host}"))

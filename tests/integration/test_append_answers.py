@@ -114,7 +114,7 @@ async def test_a_later_command_that_is_refused_leaves_the_earlier_one_in_doubt(
 async def test_the_owner_of_the_log_is_verified_again_after_a_reconnect(
     far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind an address another server may answer: whose log it is, is asked anew."""
+    """Another server may answer at the same address: the identity of the log is checked again."""
     asked: list[Server] = []
     ask = far._writer.server
 

@@ -192,7 +192,7 @@ async def test_times_are_ranges_of_ids(played: Played) -> None:
 async def test_a_cursor_names_no_order_of_another_account(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search ends after each window, on an order of somebody else."""
+    """The search ends after each window, on an order of another account."""
     log, archive, play = played
     ids = await play.create(40)
     mine = ids[::7]

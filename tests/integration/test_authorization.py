@@ -43,7 +43,7 @@ CALLS = [
 
 
 class KeyedGateway(NamedTuple):
-    """A gateway that lets nobody in without a key, its archive, and keys of every kind."""
+    """A gateway that requires a key, its archive, and keys of every kind."""
 
     gateway: Served
     archive: Archive

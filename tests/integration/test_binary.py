@@ -1,4 +1,4 @@
-"""Our binary rows are what asyncpg would have sent: nobody can tell them apart in SQL."""
+"""Our binary rows are those that asyncpg would have sent: SQL reads the same values."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ async def test_hops_that_fit_in_v1_alone_are_refused_by_that_name_elsewhere(
 async def test_rent_and_failures_are_booked_too(
     per_byte: int, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
-    """Token accounts that are opened, one of them where somebody had sent lamports before, and a
+    """Token accounts that are opened, one of them at an address that had lamports before, and a
     transaction that fails on chain.
     """
     plan = plan_of("raydium-clmm")
@@ -212,7 +212,7 @@ async def test_rent_and_failures_are_booked_too(
 
 
 @pytest.mark.parametrize(("before_rent", "after_rent"), [(6_960, 696), (696, 6_960)])
-async def test_a_rent_that_changes_meanwhile_costs_no_order_and_no_lamport(
+async def test_a_rent_that_changes_during_an_order_costs_no_order_and_no_lamport(
     before_rent: int, after_rent: int, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     """One that falls leaves a surplus, which comes back; one that rises is asked for again."""

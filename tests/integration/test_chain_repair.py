@@ -1,4 +1,4 @@
-"""A log that was lost is founded again beside a chain: the wallet's history says what happened."""
+"""A lost log is rebuilt beside a chain: the wallet's history shows which orders were executed."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def shown(order_id: str, *signers: Keypair) -> Any:
     return {"slot": 7, "transaction": [b64encode(raw).decode(), "base64"]}
 
 
-async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
+async def test_a_strangers_transaction_with_our_memo_executes_no_order() -> None:
     ours, theirs, failed = (new_order_id() for _ in range(3))
     lines = [
         {"signature": name, "slot": 7, "err": err, "memo": f"[36] {order_id}", "blockTime": 1}
@@ -275,7 +275,7 @@ async def test_a_stranger_who_writes_our_memo_has_executed_nothing() -> None:
 
 
 @pytest.mark.parametrize("version", [None, 0, 1])
-async def test_a_stranger_who_pays_and_names_the_wallet_has_executed_nothing(
+async def test_a_strangers_transaction_that_names_the_wallet_executes_no_order(
     version: int | None,
 ) -> None:
     order_id, spoken = new_order_id(), new_order_id()
@@ -340,7 +340,7 @@ def in_tables(payer: Keypair, text: str) -> bytes:
 
 
 def as_future(raw: bytes) -> bytes:
-    """The same bytes, in a version that nobody knows yet."""
+    """The same bytes, in a version that does not exist yet."""
     return b"\x82" + raw[1:]
 
 
@@ -422,10 +422,10 @@ async def test_all_transactions_that_executed_an_order_are_listed_oldest_first()
 
 
 @pytest.mark.parametrize("version", [None, 0, 1])
-async def test_a_stranger_who_names_the_wallet_and_our_order_has_executed_nothing(
+async def test_a_strangers_transaction_that_names_wallet_and_order_executes_no_order(
     version: int | None,
 ) -> None:
-    """Anybody may list the wallet among the accounts of a transaction, and pay for it."""
+    """Any client may list the wallet among the accounts of a transaction, and pay for it."""
     ours, theirs, unnamed = (new_order_id() for _ in range(3))
     wallet = AccountMeta(WALLET.pubkey(), False, True)
 
@@ -591,7 +591,7 @@ async def test_a_node_that_does_not_report_its_oldest_block_is_no_witness(
         await history._rpc.close()
 
 
-async def test_a_node_that_forgets_while_it_is_asked_is_asked_for_what_it_has_then() -> None:
+async def test_a_node_that_prunes_during_the_query_is_queried_for_its_remaining_blocks() -> None:
     slots = iter(range(1, 10**6))
     async with rpc_node() as node:
         node.answers["getSignaturesForAddress"] = lambda _: []

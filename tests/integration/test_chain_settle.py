@@ -68,7 +68,7 @@ class Operator:
         return caught.value.code
 
     async def built(self, **fields: Any) -> tuple[str, Transaction]:
-        """An order and the transaction that was built for it, which nobody has sent."""
+        """An order and the unsent transaction that was built for it."""
         workers = [await self.crew.worker(name) for name in ("router", "builder")]
         order_id = await self.crew.order("SOL", "USDC", SOL, **fields)
         await self.crew.until(lambda: len(self.crew.names(order_id)) == 4)
@@ -86,7 +86,7 @@ class Operator:
         return [stored.record.event().fact for stored in await self.history(order_id)]
 
 
-async def test_an_order_is_closed_by_its_own_transaction_with_what_it_moved(
+async def test_an_order_is_settled_by_its_own_transaction_with_the_amounts_it_moved(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with (

@@ -21,11 +21,11 @@ FEE = t22.transfer_fee(900, 9 * CAP, epoch=1, older=(50, CAP), authority=t22.KEY
 """50 basis points, 1 USDC at most, until epoch 1; the chain is in epoch 0."""
 
 DECAYING = frozenset({"meteora-dlmm", "meteora-damm-v2"})
-"""Families whose pools on the local chain have a fee that falls while nobody trades."""
+"""Families whose pools on the local chain have a fee that falls without trades."""
 
 
 async def swapped_as_quoted(crew: ChainCrew, *terms: object, **fields: object) -> OrderRouted:
-    """An order that was filled to the unit as it was routed: nobody else trades. Where the fee
+    """An order that was filled exactly as it was routed: there is no other trader. Where the fee
     follows the volatility it falls with the clock until the swap lands, so that the fill is better.
     """
     order_id, fill = await crew.swapped(*terms, **fields)

@@ -97,7 +97,7 @@ async def test_a_submission_whose_answer_is_lost_is_one_order() -> None:
     assert seen[1] == seen[2] != seen[0]
 
 
-async def test_events_go_on_without_a_gap_across_a_restart_of_the_gateway(redis_url: str) -> None:
+async def test_events_resume_without_a_gap_across_a_restart_of_the_gateway(redis_url: str) -> None:
     events: list[Event] = []
     enough = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What people do about orders under way: the log decides, once, whoever is first."""
+"""Commands on orders in progress: the log serialises them, and the first one wins."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ async def test_of_two_first_halts_at_once_one_is_written(log: EventLog, redis_ur
         await other.close()
 
 
-async def test_a_halt_and_what_it_stops_may_come_in_one_append(log: EventLog) -> None:
+async def test_a_halt_and_a_trigger_that_it_refuses_may_be_in_one_append(log: EventLog) -> None:
     _, order_id = await resting(log)
     await engine_switch.halt(log, "x", "ann")
     await engine_switch.resume(log, "ann")

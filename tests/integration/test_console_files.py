@@ -1,4 +1,4 @@
-"""The console's files: who gets them, under which policy, and that they need nobody else."""
+"""The console's files: access, content security policy, and no requests to other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of damage, to each store: `verify` sees it, says where, and goes on behind it."""
+"""Every kind of damage to each store: `verify` reports it with its place, and continues."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ async def log_tail_gone(r: Records) -> Any:
 
 
 async def log_archived_tail_gone(r: Records) -> Any:
-    """All that nobody has archived, and the last archived entry."""
+    """All entries that are not archived, and the last archived entry."""
     results = await entries(r)
     gone = [item for item, _ in results if int(item[:-2]) >= r.archived]
     await r.client.xdel(r.log.keys.log, *gone)

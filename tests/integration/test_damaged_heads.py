@@ -1,4 +1,4 @@
-"""A damaged head is one order's trouble: it is set aside and named, and all others go on."""
+"""A damaged head affects its order only: it is parked and named, and all others continue."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def harm(log: EventLog, client: Any, order_id: str, other: str, edit: Edit
 
 
 @pytest.mark.parametrize("what", HARM)
-async def test_an_order_with_a_damaged_head_is_set_aside_and_others_go_on(
+async def test_an_order_with_a_damaged_head_is_parked_and_others_continue(
     redis_url: str, tmp_path: Path, what: str
 ) -> None:
     async with (
@@ -81,7 +81,7 @@ async def test_an_order_with_a_damaged_head_is_set_aside_and_others_go_on(
 
 
 async def refused(log: EventLog, order_id: str) -> None:
-    """Whoever asks for it is told that it cannot be read, and nobody can act on it."""
+    """Reads and commands answer that the order cannot be read."""
     [head] = await log.load([order_id])
     if head is None:
         assert await logged(log, order_id) is None

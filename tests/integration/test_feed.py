@@ -556,7 +556,7 @@ async def test_thousands_of_followers_each_see_their_own_order(harness: FeedHarn
     assert not harness.feed._followers
 
 
-async def test_a_follower_fetches_what_it_missed(harness: FeedHarness) -> None:
+async def test_a_follower_fetches_missed_events(harness: FeedHarness) -> None:
     await harness.feed.ready()
     (order_id,) = await harness.play.create()
     page = Page()

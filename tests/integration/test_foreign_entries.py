@@ -1,4 +1,4 @@
-"""Entries that the log did not write: nobody takes them, and the engine goes on."""
+"""Entries that the log did not write: no stage takes them, and the engine continues."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def between(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
 
 
 def garbage(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
-    """Bytes that are no events."""
+    """Bytes that are not an event."""
     return f"{last + 1}-0", {b"t": b"1", b"b": b"\xc1 nonsense"}
 
 
 def other_fields(_: EventLog, last: int, fields: Fields) -> tuple[str, Fields]:
-    """Fields of somebody else's."""
+    """Fields of another writer."""
     return f"{last + 1}-0", {b"hello": b"world"}
 
 
@@ -104,7 +104,7 @@ async def archived_positions(archive: Archive) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
-async def test_an_entry_that_the_log_did_not_write_is_refused_and_orders_go_on(
+async def test_a_foreign_entry_is_refused_and_orders_continue(
     redis_url: str, database_url: str, kind: Any
 ) -> None:
     async with (
@@ -286,7 +286,7 @@ HARM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", HARM)
-async def test_the_projector_stops_before_what_does_not_continue_and_orders_go_on(
+async def test_the_projector_stops_at_an_entry_that_does_not_follow_and_orders_continue(
     redis_url: str, database_url: str, name: str
 ) -> None:
     harm, reason = HARM[name]

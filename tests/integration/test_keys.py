@@ -26,7 +26,7 @@ from tests.support.waits import HANG_S, until
 
 
 class Doors(NamedTuple):
-    """A gateway that lets nobody in without a key, and ways to come in."""
+    """A gateway that requires a key, and ways to connect to it."""
 
     gateway: Served
 
@@ -88,7 +88,7 @@ async def test_a_key_with_another_secret_opens_nothing(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-async def test_a_key_is_good_for_what_it_was_made_for_and_no_more(doors: Doors, scope: str) -> None:
+async def test_a_key_permits_its_scopes_only(doors: Doors, scope: str) -> None:
     order_id = await doors.submit(await doors.key("main", "trade"))
     key = await doors.key("main", scope)
     halt = {"json": {"reason": "odd"}}
@@ -253,7 +253,7 @@ async def test_a_rotated_key_has_another_secret_and_the_old_one_lasts_for_its_gr
 
 async def test_a_key_ends_at_its_expiry(doors: Doors) -> None:
     async def opened(margin_s: float) -> str:
-        """A key that opened before its end; empty where nobody looked in time."""
+        """A key that was accepted before its end; empty where no request came in time."""
         ends_us = time.time_ns() // 1000 + int(margin_s * 1e6)
         issued = await api_keys.create(doors.gateway.log, "me", ["read"], "", ends_us, "ann")
         text = issued.text.reveal()

@@ -195,7 +195,7 @@ async def test_each_unit_of_a_call_is_written_whole_or_not_at_all(log: EventLog)
     await inbox.close()
 
 
-async def test_a_head_is_what_its_events_add_up_to(log: EventLog) -> None:
+async def test_a_head_is_the_fold_of_its_events(log: EventLog) -> None:
     [order_id] = await created(log)
     for fact in after_submission():
         assert await results(log, await next_unit(log, order_id, fact)) == [AppendStatus.CREATED]

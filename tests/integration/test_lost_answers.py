@@ -200,7 +200,7 @@ async def _written_behind(log: EventLog, stream_id: str, before: OrderHead | Non
 async def test_a_command_that_was_not_appended_is_not_reported_as_done(
     log: EventLog, far: EventLog, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other writer is first: its event is no proof of ours."""
+    """The other writer is first: its event does not prove this append."""
     order_id = await _order(log, LIMIT, OrderArmed(7))
     loaded = far.load
 
@@ -222,7 +222,7 @@ async def test_a_command_that_was_not_appended_is_not_reported_as_done(
 async def test_a_key_revoked_right_after_its_creation_is_returned_to_its_creator(
     log: EventLog, far: EventLog, proxy: Proxy
 ) -> None:
-    """The answer is lost, and somebody revokes the key at once: it was made, and that is said."""
+    """The answer is lost, and the key is revoked at once: the command still reports the key."""
     proxy.mode = "drop-writes"
     running = asyncio.ensure_future(api_keys.create(far, "me", ["read"], "", 0, "ann"))
     await _written_behind(log, KEYS_ID, None)

@@ -162,7 +162,7 @@ async def test_a_tick_that_passes_without_any_watcher_counts(
         assert await context.triggered_at(order_id) == 15
 
 
-async def test_a_slot_is_not_noted_before_what_it_triggered_is_in_the_log(
+async def test_a_slot_is_not_recorded_before_its_triggers_are_in_the_log(
     redis_url: str, tmp_path: Path
 ) -> None:
     """A watcher that dies in between leaves the trigger to the next one."""

@@ -116,9 +116,7 @@ async def test_random_orders_add_up_with_the_wallet(
         assert len(programs) >= 4, programs
 
 
-async def test_orders_that_failed_on_chain_show_what_it_cost(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_orders_that_failed_on_chain_show_their_fees(redis_url: str, tmp_path: Path) -> None:
     plan = plan_of("raydium-clmm")
     pools = {plan.pair: [plan.address]}
     async with chain_crew(redis_url, tmp_path, pools=pools) as crew:

@@ -1,4 +1,4 @@
-"""No damage and no outage tells that another account has an order; and nobody forgets to ask."""
+"""No damage or outage reveals another account's order, and every route checks ownership."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ async def test_the_engine_keeps_running_while_tables_are_rebuilt(
         assert await archive.regression() is None
 
 
-async def test_orders_open_at_the_switch_go_on_behind_it(redis_url: str, database_url: str) -> None:
+async def test_orders_open_at_the_switch_continue_after_it(
+    redis_url: str, database_url: str
+) -> None:
     async with (
         opened(redis_url, database_url) as (log, archive),
         projecting(redis_url, database_url),
@@ -144,7 +146,7 @@ async def test_a_parked_order_is_folded_again_by_a_build_that_can(
 async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An order that was parked goes on: the projector sees that the tables are new ones."""
+    """A parked order continues: the projector sees that the tables are new ones."""
 
     def cannot(*_: object) -> None:
         raise Poison("not in my days")
@@ -369,7 +371,7 @@ async def test_a_rebuild_keeps_options_owner_and_grants(redis_url: str, database
                 await fetch(database_url, f'DROP ROLE "{role}"')
 
 
-async def test_a_rebuild_refuses_to_lose_what_it_cannot_copy(
+async def test_a_rebuild_refuses_a_table_that_it_cannot_copy(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):

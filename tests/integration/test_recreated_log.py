@@ -1,4 +1,4 @@
-"""A log that is founded again owes each order's next event to the stage that owed it before."""
+"""In a rebuilt log each order is queued for the stage that had it before."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def founded_again(log: EventLog, ids: list[str]) -> None:
     await log.open(create=False)
 
 
-async def test_each_stage_is_handed_what_it_owed(log: EventLog) -> None:
+async def test_each_stage_is_given_its_pending_orders(log: EventLog) -> None:
     play, ids = Play(log), dict[str, str]()
     for stage, steps in STEPS.items():
         [ids[stage]] = await play.create()

@@ -1,4 +1,4 @@
-"""A log that was lost is founded again: what is archived goes on, and nothing is executed twice."""
+"""A lost log is rebuilt: archived orders continue, and nothing is executed twice."""
 
 from __future__ import annotations
 
@@ -485,7 +485,7 @@ async def test_a_log_written_again_under_running_stages_loses_nothing(scene: Sce
             await pace(0.01)
 
     async def kept_up() -> None:
-        """As a supervisor does: whoever is fenced off is started again."""
+        """As a supervisor does: restarts a worker that was fenced off."""
         workers = dict(zip(STAGES, await crew.all_stages(), strict=True))
         while not over.is_set():
             for name, worker in workers.items():

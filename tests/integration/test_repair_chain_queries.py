@@ -319,7 +319,7 @@ async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
 
 
 async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scene) -> None:
-    """Else a log that has forgotten sends would go on though the chain was not asked."""
+    """Otherwise a log that lost sends would continue without a query of the chain."""
     from engine.recovery import Step, Words, diagnose, plan
 
     await scene.play.create()

@@ -389,7 +389,7 @@ async def test_events_only_in_the_log_survive_a_repair_of_an_older_position_mark
 
 
 async def goes_on(scene: Scene) -> None:
-    """A new order is confirmed, what was open goes on, and nothing is executed twice."""
+    """A new order is confirmed, open orders continue, and nothing is executed twice."""
     settings = scene.settings
     crew = Crew(settings.redis_url.reveal(), settings.data_dir / LEDGER, SLOTS)
     await scene.log.open(create=False)

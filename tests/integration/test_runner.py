@@ -63,7 +63,7 @@ async def holding(worker: Worker, orders: int) -> None:
 # -- bugs and poison -------------------------------------------------------------------------------
 
 
-async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go_on(
+async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_continue(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -99,7 +99,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_go
 async def test_a_confirmer_without_an_answer_asks_again_and_appends_nothing(
     redis_url: str, tmp_path: Path
 ) -> None:
-    """A worker that was stopped for longer than its deadline meets that when it goes on."""
+    """A worker that was suspended for longer than its deadline sees that when it resumes."""
     refused = VenueRefusal("chain-busy", "", retryable=True)
     faults: list[Exception] = [TimeoutError(), OSError("no route"), refused]
     async with crew(redis_url, tmp_path) as team:
@@ -120,7 +120,7 @@ async def test_a_confirmer_without_an_answer_asks_again_and_appends_nothing(
         assert team.of(OrderParked) == []
 
 
-async def test_a_head_that_cannot_be_read_is_parked_and_others_go_on(
+async def test_an_order_with_an_unreadable_head_is_parked_and_others_continue(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -197,7 +197,7 @@ async def test_a_delivery_that_ended_in_an_exception_is_delivered_again(
 # -- stops and outages -----------------------------------------------------------------------------
 
 
-async def test_a_worker_that_is_stopped_puts_back_what_it_held_and_no_attempt_is_counted(
+async def test_a_stopped_worker_returns_its_orders_and_no_attempt_is_counted(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

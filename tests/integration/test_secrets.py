@@ -56,7 +56,7 @@ from tests.support.waits import HANG_S, until
 
 HIDDEN = "hunter2hunter2"
 NOWHERE = "127.0.0.1:1"
-"""Nobody listens there."""
+"""No process listens there."""
 VALUES = {
     "API_KEY": f"oee_0123456789ab_{HIDDEN}",
     "SOLANA_KEYPAIR": f"[{', '.join(['201'] * 63)}, {HIDDEN}]",

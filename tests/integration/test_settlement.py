@@ -123,7 +123,7 @@ def operator(scene: Scene) -> Operator:
 
 
 async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
-    """An order that is sent, and parked before anybody asked what became of it; its signature."""
+    """An order that is sent, and parked before its outcome was queried; its signature."""
     workers = [await crew.worker(name) for name in ("router", "builder")]
     await crew.until(lambda: len(crew.names(order_id)) == 4)
     for worker in workers:
@@ -451,7 +451,7 @@ async def test_the_settle_command_prints_the_code_and_then_the_result(
 
 
 def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
-    """Whoever adds one says there what ends it."""
+    """A new place that parks orders is added there with the command that ends it."""
     root = Path(settlement.__file__).parents[1]
     places = [
         f"{path.relative_to(root)}:{path.read_text(encoding='utf-8').count('OrderParked(')}"

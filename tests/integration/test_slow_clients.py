@@ -1,4 +1,4 @@
-"""Who sends a byte now and then holds up nobody, and is cut."""
+"""A client that sends a byte now and then delays no other client, and is disconnected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUT_S = 1.0
 
 
 async def _dripping(port: int, head: bytes, drip: bytes) -> float:
-    """Sends a head, then bytes until it is cut off, else for ever; how many seconds that was."""
+    """Sends a head, then bytes until it is disconnected. Returns the seconds until then."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     writer.write(head)

@@ -457,7 +457,7 @@ async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
 
 
 @pytest.mark.parametrize(("held", "retryable"), [(10**6, True), (10**6 - 1, False)])
-async def test_a_wallet_that_holds_what_it_pays_is_not_poor(
+async def test_a_wallet_that_holds_the_amount_is_not_short(
     world: World, held: int, retryable: bool
 ) -> None:
     paid = order(token_in="USDC", token_out="SOL", decimals_in=6, decimals_out=9, amount_in=10**6)
@@ -932,7 +932,7 @@ async def test_unreadable_finality_puts_old_transactions_in_doubt(
     ]  # fmt: skip
 
 
-async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
+async def test_a_chain_that_finalizes_nothing_is_in_doubt_though_its_slots_advance(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     young = await world.built()
@@ -947,7 +947,7 @@ async def test_a_chain_that_finalizes_nothing_is_a_doubt_though_its_slots_go_on(
 
 
 async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: World) -> None:
-    """It was admitted as one of ours. No chain but ours knows the transaction."""
+    """The node was accepted earlier. Another chain does not know the transaction."""
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)
     ours = world.node.answers["getGenesisHash"]

@@ -434,7 +434,7 @@ async def test_a_route_for_v1_makes_a_builder_with_older_knowledge_query_the_clu
 async def test_the_replacement_of_a_dead_transaction_is_v0_where_it_fits(
     world: FeaturedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sender that drops v1 without a word would drop the next one too."""
+    """A sender that drops v1 silently would drop the next one too."""
     await active(world)
     replaced = order(status=Status.SUBMITTED, signature="dead", attempts=1)
     assert decode((await world.built()).raw.reveal()).version == 1

@@ -32,7 +32,7 @@ from tests.support.chain.rpc_node import PATIENT, Node, at, rpc_node
 SEED = 20261129
 PAGE = 32 * 1024
 Stored = Mapping[str, tuple[str, bytes | int]]
-"""Owner, and data, or the length of data that nobody looks at."""
+"""Owner, and data, or the length of data that is not read."""
 
 
 def programs(random: Random) -> dict[str, tuple[str, bytes | int]]:

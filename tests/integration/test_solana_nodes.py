@@ -52,7 +52,9 @@ def accounts_of(node: Node, most: int = 100, slot: int = 9) -> None:
 # -- a method that is not served -------------------------------------------------------------------
 
 
-async def test_a_method_rests_at_a_node_and_the_others_go_on(nodes: list[Node]) -> None:
+async def test_an_unserved_method_is_paused_at_a_node_and_others_are_served(
+    nodes: list[Node],
+) -> None:
     nodes[0].answers["getBlockHeight"] = lacks
     nodes[1].answers["getBlockHeight"] = lambda _: 7
     async with client(*nodes) as rpc:
@@ -82,7 +84,7 @@ async def test_a_method_that_no_node_serves_is_named_and_not_asked_for_again(
     assert RPC_FAULTS.counts["method"] == about + 4
 
 
-async def test_only_the_refused_method_of_a_request_rests_at_a_node(
+async def test_only_the_refused_method_of_a_request_is_paused_at_a_node(
     nodes: list[Node],
 ) -> None:
     """Several methods are asked for together; the others are served."""
@@ -112,7 +114,7 @@ async def test_only_the_refused_method_of_a_request_rests_at_a_node(
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 415, 422, 451, 501])
-async def test_a_status_that_refuses_for_good_rests_the_method(
+async def test_a_status_of_permanent_refusal_pauses_the_method(
     nodes: list[Node], status: int
 ) -> None:
     def refuse(_: Any) -> Any:

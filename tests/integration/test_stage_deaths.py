@@ -1,5 +1,5 @@
-"""A worker of any stage dies at each point between what it was given and what it says: whoever
-comes next carries every order on, and none is executed twice.
+"""A worker of any stage dies at each point between its take and its append: its successor
+processes every order, and none is executed twice.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def placed(team: Crew) -> list[str]:
 
 
 async def lived_once(team: Crew, ids: Sequence[str], stage: str) -> None:
-    """All end as if nobody had died, by a successor of the dead one."""
+    """All orders end as without a death, by a successor of the dead worker."""
     await team.worker(stage, lease_ms=LEASE_MS)
     assert await team.ended(ids) == ["confirmed"] * len(ids)
     assert team.executions() == dict.fromkeys(ids, 1)

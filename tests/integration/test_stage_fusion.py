@@ -1,5 +1,5 @@
-"""Where nothing limits orders, the router says what builder and submitter would in the same breath:
-all of it or nothing, and what has no answer at once is left to the stage whose turn it is.
+"""Without order limits the router appends the events of builder and submitter in one append:
+all of them or none, and a step without an immediate answer is left to its stage.
 """
 
 from __future__ import annotations

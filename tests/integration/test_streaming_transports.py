@@ -125,7 +125,7 @@ ENDS: dict[str, Callable[[Served, dict[str, str]], Awaitable[None]]] = {
 
 @pytest.mark.parametrize("of", ["feed", "order"])
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_open_stream_ends_with_its_key_and_others_go_on(
+async def test_an_open_stream_ends_with_its_key_and_others_continue(
     redis_url: str, door: Door, end: str, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later_us = 0
@@ -178,7 +178,7 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
 async def test_while_the_log_is_silent_a_good_key_stays_good(
     redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An outage is no revocation: streams are not cut by it."""
+    """An outage does not revoke keys: streams stay open."""
     async with served(redis_url, keys_required=True, heartbeat_ms=50) as gateway:
         headers = await key(gateway, "me")
         looks = 0

@@ -214,7 +214,7 @@ async def test_only_so_many_orders_are_traced_and_those_wholly(
     assert all(collector.names(order_id) == STEPS for order_id in traced)
 
 
-async def test_a_tracer_too_far_behind_logs_what_it_skipped(
+async def test_a_tracer_too_far_behind_logs_the_skipped_events(
     log: EventLog, collector: Received
 ) -> None:
     play, before = Play(log), UNTRACED.counts[""]
@@ -227,7 +227,7 @@ async def test_a_tracer_too_far_behind_logs_what_it_skipped(
     assert not any(collector.of(order_id) for order_id in missed)
 
 
-async def test_an_order_whose_beginning_is_gone_is_left_out_and_others_go_on(
+async def test_an_order_whose_first_events_are_trimmed_is_skipped_and_others_are_traced(
     log: EventLog, collector: Received
 ) -> None:
     play, (started, *others) = Play(log), after_submission()

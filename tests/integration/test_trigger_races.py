@@ -41,7 +41,7 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
 
 
 class Overtaken(TriggerWriter):
-    """Somebody amends the order after it was loaded, once."""
+    """Amends the order once, after it was loaded."""
 
     def __init__(
         self,

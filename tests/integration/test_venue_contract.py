@@ -136,7 +136,7 @@ async def test_amounts_beyond_a_pool_are_quoted_or_refused_with_a_code(
         msgspec.msgpack.decode(msgspec.msgpack.encode(routed), type=OrderRouted)
 
 
-async def test_slots_go_on_and_have_ticks(trading: Trading) -> None:
+async def test_slots_advance_and_have_ticks(trading: Trading) -> None:
     market = trading.market
     first = market.slot()
     last = await asyncio.wait_for(market.next_slot(first), HANG_S)

@@ -481,7 +481,7 @@ async def test_a_watcher_that_lost_a_pair_cannot_note_the_slot_of_the_next_holde
                 await first.claim({"SOL>USDC": slot}, 0)
 
             async def taken(watches: PairLeases, slot: int | None) -> bool:
-                """Once the lease of whoever has it is over."""
+                """Once the lease of its holder has expired."""
                 return bool((await watches.claim({"SOL>USDC": slot}, 0)).held)
 
             await until(lambda: taken(second, None))

@@ -1,4 +1,4 @@
-"""Orders that wait: each is triggered by the first tick that pays it, once, by whoever watches."""
+"""Resting orders: each is triggered once, by the first tick that meets its price."""
 
 from __future__ import annotations
 

@@ -372,8 +372,8 @@ async def raw_socket(gateway: Served, path: str) -> AsyncIterator[Raw]:
 
 
 def decoded(data: bytes) -> tuple[list[int], int, bytes]:
-    """Positions of all event frames, the code of the close frame or 0, and what is no whole frame
-    yet.
+    """Positions of all event frames, the code of the close frame or 0, and the bytes of a frame
+    that is not complete.
     """
     positions: list[int] = []
     start = 0

@@ -22,7 +22,7 @@ from tests.mutants.servers import Servers, shared
 from tests.mutants.tree import Tree
 
 TEST_S = 90
-"""How long one test may take. A bug that makes a test wait for ever is caught by that."""
+"""How long one test may take. It catches a bug that makes a test hang."""
 RUN_S = 600
 WHOLE_S = 3600
 CHECKS_OF_MUTANTS = "tests/unit/test_mutants.py"
@@ -156,8 +156,8 @@ def _verdict(tree: Tree, mutant: Mutant, *, whole: bool) -> Verdict:
 def _run(tree: Tree, tests: Sequence[str], within_s: float) -> tuple[str, str]:
     """The first of these tests that fails, empty where none does, and what is special about it.
 
-    Raises Unusable where the tests could not be run: a file that cannot be imported is no test
-    that failed.
+    Raises Unusable where the tests could not be run: a file that cannot be imported does not
+    count as a failed test.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", f"--timeout={TEST_S}", *tests]
     try:

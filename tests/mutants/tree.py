@@ -34,7 +34,7 @@ class Tree:
                 shutil.copy2(source / name, target)
 
     def check(self, python: str) -> None:
-        """Raises RuntimeError where Python would import anything of ours from elsewhere."""
+        """Raises RuntimeError where Python would import a package of the project from elsewhere."""
         code = "import sys, importlib.util as u; [print(u.find_spec(n).origin or"
         code += " u.find_spec(n).submodule_search_locations[0]) for n in sys.argv[1:]]"
         command = [python, "-c", code, *PACKAGES]

@@ -114,7 +114,7 @@ def described(document: Any, at: str) -> Iterator[Text]:
 
 
 def message_strings(*folders: str) -> Iterator[Text]:
-    """Sentences in code: strings with a space that are no docstrings, as errors and help have."""
+    """Sentences in code: strings with a space that are not docstrings, as errors and help have."""
     for folder in folders:
         texts = (text for text, alone in strings(folder) if not alone)
         yield from (text for text in texts if " " in text.text.strip())

@@ -223,7 +223,7 @@ def modules() -> list[tuple[str, str]]:
 
 @cache
 def imports() -> set[tuple[str, str]]:
-    """Every (file, file) of ours, the second imported by the first.
+    """Every (file, file) of the project, the second imported by the first.
 
     `from a import b` imports `a/b.py` where that is a file, else `a`.
     """
@@ -248,7 +248,7 @@ PART_OF = {
     "events/streams/events": "events/streams",
     "projections/views/payloads": "projections/views",
 }
-"""Folders that are no rooms of their own: they have one file an event."""
+"""Folders that do not count as rooms: they have one file an event."""
 
 
 def room_of(file: str) -> str:
@@ -269,7 +269,7 @@ def circle(arrows: set[tuple[str, str]]) -> list[str]:
     return []
 
 
-def test_packages_import_only_what_lies_below_them() -> None:
+def test_packages_import_only_packages_below_them() -> None:
     wrong = [
         (file, module)
         for file, module in modules()
@@ -279,7 +279,7 @@ def test_packages_import_only_what_lies_below_them() -> None:
     assert not wrong
 
 
-def test_rooms_import_only_what_the_table_says() -> None:
+def test_rooms_import_only_the_rooms_of_the_table() -> None:
     wrong = [
         (file, target)
         for file, target in sorted(imports())
@@ -377,7 +377,7 @@ def test_only_the_engine_reads_the_environment() -> None:
     assert not wrong
 
 
-def test_nothing_is_named_for_not_knowing_what_it_is() -> None:
+def test_no_name_is_a_placeholder() -> None:
     vague = {"utils", "util", "core", "common", "helpers", "helper", "manager", "misc"}
     wrong = [
         path
@@ -471,7 +471,7 @@ KEPT = {
 """Fields of other names: a signed transaction, and the text of a key."""
 
 
-def test_what_opens_a_door_has_the_type_of_secrets() -> None:
+def test_credentials_have_the_type_of_secrets() -> None:
     """Fields and parameters of such names."""
     wrong = []
     for file, tree in trees():

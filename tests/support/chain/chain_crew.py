@@ -80,7 +80,7 @@ class LocalChain:
         self.node.save()
 
     def others_swap(self, plan: PoolPlan, token_in: str, amount: int) -> None:
-        """Somebody else swaps, and moves the pool's price."""
+        """Swaps as another trader, and moves the pool's price."""
         bank = self.node.bank
         pooled = bank.state.pool(plan.address)
         assert pooled is not None

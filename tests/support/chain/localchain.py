@@ -32,7 +32,7 @@ FAMILY_NAMES = tuple(family.name for family in FAMILIES)
 
 
 def opened(folder: Path, **options: object) -> Node:
-    """A chain of its own that nobody else trades on; slots pass when a test says so."""
+    """A chain without other traders; slots advance only when a test advances them."""
     given: dict[str, object] = {"slot_ms": 0, "trades_per_slot": 0, "wallets": (OWNER,)}
     return open_node(Options(folder / "chain.sqlite", **(given | options)), FAMILIES)  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 """A JSON-RPC server on loopback that answers what a test tells it to, and counts what it was asked.
 
-It is no chain: it knows HTTP, the envelope, and canned answers.
+It is not a chain: it knows HTTP, the envelope, and canned answers.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def opening(plan: PoolPlan, laid: Laid, point: int, *, by_slot: bool = False) ->
 
 
 def without(plan: PoolPlan, laid: Laid, side: str) -> Laid:
-    """Nothing is left of token `a` or `b`: swaps the other way go on."""
+    """Nothing is left of token `a` or `b`: swaps the other way still work."""
     match plan.family:
         case "raydium-clmm":
             return _beyond_all_ticks(plan, laid, side)
@@ -75,7 +75,7 @@ def without(plan: PoolPlan, laid: Laid, side: str) -> Laid:
 
 
 def empty(plan: PoolPlan, laid: Laid) -> Laid:
-    """Nobody has added liquidity yet."""
+    """No liquidity was added yet."""
     vaults = [plan.part("vault_a"), plan.part("vault_b")]
     laid = laid | {vault: with_amount(laid[vault], 0) for vault in vaults}
     match plan.family:

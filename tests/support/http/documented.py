@@ -60,7 +60,7 @@ def faults_of(document: str, schema: Json, value: Any) -> list[str]:
 
 
 class Checker:
-    """Keeps what passed one gateway; judges it in the end, so that nobody waits for that."""
+    """Keeps what passed one gateway; checks it at the end, so that no test waits for the checks."""
 
     def __init__(self) -> None:
         self.asked: set[tuple[str, str]] = set()

@@ -34,7 +34,7 @@ class Call(NamedTuple):
     door: str
     """`http`, `sse` or `ws`."""
     status: int
-    """Of the answer to whoever may: any but 401 and 403."""
+    """The status for a permitted principal: any but 401 and 403."""
     query: str = ""
     body: Any = None
     headers: Mapping[str, str] = {}

@@ -74,7 +74,7 @@ async def submit(log: EventLog, fact: OrderSubmitted, *more: Fact, wait_ms: int 
 
 
 async def append_facts(log: EventLog, order_id: str, *facts: Fact, wait_ms: int = 0) -> None:
-    """What somebody says of an order."""
+    """Appends facts to an order. Its next step is due after `wait_ms`."""
     [head] = await log.load([order_id])
     assert head is not None
     request, _ = log.build_append_of(head, head.order, facts, wait_ms=wait_ms)

@@ -1,5 +1,5 @@
 """Runners in this process, each as apart from the others as a process would be: it has a log, a
-limiter and a consumer name of its own, stops in good order or dies without a word.
+limiter and a consumer name of its own, stops in good order or dies silently.
 
 What happens is read from the log by a follower: tests wait for events, never for a while.
 """
@@ -335,7 +335,7 @@ class Crew:
         return head
 
     async def append(self, order_id: str, *facts: Fact, wake: bool = True) -> None:
-        """What somebody else says of an order."""
+        """Appends facts to an order as another writer."""
         head = await self.head(order_id)
         [answer] = await self.log.append(
             [self.log.build_append_of(head, head.order, facts, wake=wake)[0]]
@@ -343,7 +343,7 @@ class Crew:
         assert answer.status is AppendStatus.CREATED
 
     def facts(self, order_id: str) -> list[Fact]:
-        """What was said of an order so far."""
+        """The facts of an order that were read so far."""
         return [event.fact for _, event in self.seen if event.order_id == order_id]
 
     def names(self, order_id: str) -> list[str]:

@@ -13,7 +13,7 @@ INSUFFICIENT_FUNDS = "Error: insufficient funds"
 
 
 class Asked(NamedTuple):
-    """A swap as somebody asks a program for it."""
+    """A swap as a program receives it."""
 
     a_to_b: bool
     exact_out: bool

@@ -32,7 +32,7 @@ class Trap:
         self.point = point
         self.reached = asyncio.Event()
         self.go = asyncio.Event()
-        """Lets the call go on: who was held there was only slow."""
+        """Releases the call: the held caller was only slow."""
         self._set = False
         self._calls = 0
 
@@ -67,7 +67,7 @@ class Trap:
         self._set = True
 
     async def sprung(self) -> None:
-        """Waits until somebody is held."""
+        """Waits until a caller is held."""
         async with asyncio.timeout(HANG_S):
             await self.reached.wait()
 

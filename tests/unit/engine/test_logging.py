@@ -46,7 +46,7 @@ def test_no_traceback_is_dropped() -> None:
     assert lines.log("a bug", exc_info=True)
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_repeated_lines_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.telemetry.logging.KEPT", 3)
     lines = Lines()
     for number in range(KEPT):

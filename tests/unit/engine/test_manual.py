@@ -53,7 +53,7 @@ def test_every_command_that_prints_does_so_for_machines(called: str) -> None:
 
 
 @pytest.mark.parametrize("called", LEAVES)
-def test_every_argument_says_what_it_means(called: str) -> None:
+def test_every_argument_has_a_help_text(called: str) -> None:
     silent = [a.dest for a in LEAVES[called]._actions if not (a.help or a.choices)]
     assert silent == []
 

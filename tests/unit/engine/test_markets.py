@@ -38,7 +38,7 @@ def test_real_money_needs_a_word_of_its_own(keypair: str) -> None:
         check(solana_keypair=keypair, pools=MAINNET)
 
 
-def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
+def test_an_unreadable_keypair_is_reported_by_its_setting(keypair: str) -> None:
     with pytest.raises(SettingsError, match=r"^POOLS=/none"):
         check(solana_keypair=keypair, pools="/none")
     with pytest.raises(SettingsError, match=r"^SOLANA_KEYPAIR: "):
@@ -48,12 +48,12 @@ def test_what_cannot_be_read_is_said_by_its_setting(keypair: str) -> None:
             check(**missing)
 
 
-def test_a_process_alone_without_a_chain_says_so() -> None:
+def test_a_process_alone_without_a_chain_reports_it() -> None:
     with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
         venues.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
 
 
-def test_who_does_not_sign_never_reads_the_key(keypair: str) -> None:
+def test_a_process_that_does_not_sign_never_reads_the_key(keypair: str) -> None:
     results = {"VENUES": "raydium", "SOLANA_RPC_URL": "http://127.0.0.1:1", "POOLS": DEVNET}
     venues.open_trading(load(results | {"SOLANA_KEYPAIR": "/none"}, None), signs=False)
     with pytest.raises(SettingsError, match="SOLANA_KEYPAIR"):
@@ -76,7 +76,7 @@ def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
         ({"POOLS": DEVNET}, "of devnet; SOLANA_RPC_URL is needed"),
     ],
 )
-def test_what_the_local_chain_cannot_be_given_is_said_before_it_starts(
+def test_settings_that_the_local_chain_does_not_take_are_reported_before_it_starts(
     value: dict[str, str], line: str
 ) -> None:
     with pytest.raises(SettingsError) as error:

@@ -43,7 +43,7 @@ def test_an_order_is_one_row_that_changes() -> None:
     assert board.summary(1.0) == "3 events · 0.6/s · 1 confirmed"
 
 
-def test_why_an_order_failed_is_said_and_markup_in_it_is_text() -> None:
+def test_the_reason_of_a_failed_order_is_shown_and_its_markup_is_text() -> None:
     board = Board()
     board.take(submitted(1), 0.0)
     board.take(frame(1, "OrderFailed", "failed", 5, reason="[bold]no-route"), 0.0)

@@ -12,7 +12,7 @@ from projections.postgres.migrate import MigrationError
 @pytest.mark.parametrize(
     "error", [Unsuitable("another layout"), MigrationError("newer"), Unavailable("down")]
 )
-def test_what_cannot_be_read_is_one_line(
+def test_a_read_error_is_printed_in_one_line(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def work() -> int:

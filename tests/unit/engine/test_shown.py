@@ -29,7 +29,7 @@ def test_a_route_is_named_by_the_pool_programs_it_goes_through() -> None:
     assert event_lines.route({"dex": "meteora", "pool": ""}) == "meteora"
 
 
-def test_a_line_says_the_route_and_why_it_won() -> None:
+def test_a_line_shows_the_route_and_the_reason_for_it() -> None:
     line = event_lines.line(
         frame(pool="A", legs=[CLMM], why="the only usable quote", priceImpactBps="3")
     )

@@ -24,7 +24,7 @@ def test_a_hash_covers_the_one_before_and_every_byte() -> None:
     )
 
 
-def test_facts_said_in_one_breath_are_a_chain_of_their_own() -> None:
+def test_facts_of_one_append_are_chained_by_hash() -> None:
     batch = new_events(Order("id-1"), PREVIOUS, LIFE, time_us=1, build="b")
     records = decode_batch(b"\x96" + b"".join(batch.records))
     previous = PREVIOUS

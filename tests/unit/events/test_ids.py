@@ -5,7 +5,7 @@ from uuid import UUID
 from events.ids import created_ms, first_id_at, new_order_id, parse_order_id
 
 
-def test_an_id_is_a_version_7_uuid_that_tells_when_it_was_made() -> None:
+def test_an_id_is_a_version_7_uuid_with_its_creation_time() -> None:
     order_id = new_order_id(5, now_ms=1_795_361_941_123)
     uuid = UUID(order_id)
     assert (uuid.version, uuid.variant) == (7, "specified in RFC 4122")

@@ -41,7 +41,7 @@ def test_a_spread_counts_each_time_in_the_bucket_that_it_fits() -> None:
     assert histogram.total == 7.65
 
 
-def test_what_is_not_known_is_absent_and_never_0() -> None:
+def test_an_unknown_value_is_absent_and_never_0() -> None:
     known, unknown = Gauge("oee_known", "a"), Gauge("oee_unknown", "b")
     by_stage = Gauge("oee_by_stage", "c", "stage")
     nothing = Gauge("oee_nothing", "d", "stage")

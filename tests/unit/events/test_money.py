@@ -49,7 +49,7 @@ def test_an_amount_goes_out_and_comes_back_unchanged(units: int, decimals: int) 
         ("1.00000000000000000000000000000000000001", "too-many-decimals"),
     ],
 )
-def test_what_cannot_be_taken_has_a_code(text: str, code: str) -> None:
+def test_an_invalid_amount_has_a_code(text: str, code: str) -> None:
     with pytest.raises(AmountError) as raised:
         to_base_units(text, 9)
     assert raised.value.code == code

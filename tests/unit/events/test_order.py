@@ -76,7 +76,7 @@ def test_any_sequence_of_events_folds_and_never_leaves_the_table(facts: list[t.F
 
 
 @given(ANY_FACTS)
-def test_what_is_terminal_stays_as_it_ended(facts: list[t.Fact]) -> None:
+def test_a_terminal_status_never_changes(facts: list[t.Fact]) -> None:
     statuses = [event.status for event in events_of(facts)]
     for before, then in pairwise(statuses):
         assert before not in TERMINAL or then == before
@@ -109,7 +109,7 @@ def test_every_status_and_event_has_a_row_or_is_refused_by_its_absence() -> None
     assert reached == set(t.FACTS.values())
 
 
-def test_who_owes_the_next_event_follows_from_the_fold() -> None:
+def test_the_next_stage_follows_from_the_fold() -> None:
     owes = [next_stage(after(*LIFE[:n])) for n in range(1, len(LIFE) + 1)]
     assert owes == ["router", "router", "builder", "submitter", "confirmer", None]
 

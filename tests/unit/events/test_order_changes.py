@@ -170,7 +170,7 @@ CHANGED: list[tuple[str, Order, Fact, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("before", "fact", "changes"), [case[1:] for case in CHANGED], ids=[case[0] for case in CHANGED]
 )
-def test_a_fact_changes_what_it_tells_and_nothing_else(
+def test_a_fact_changes_its_own_fields_and_nothing_else(
     before: Order, fact: Fact, changes: dict[str, Any]
 ) -> None:
     event = Event("id-1", 4, NOW_US, Status.PENDING, "main", "b", fact)  # type: ignore[arg-type]

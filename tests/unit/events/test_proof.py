@@ -88,7 +88,7 @@ def test_a_proof_holds_as_it_was_given_and_has_no_signed_bytes() -> None:
 
 
 @pytest.mark.parametrize("forged", FORGERIES)
-def test_a_proof_that_was_changed_and_hashed_anew_is_found_out(forged: str) -> None:
+def test_a_proof_that_was_changed_and_rehashed_is_refused(forged: str) -> None:
     document = proof()
     FORGERIES[forged](document["events"])
     assert faults_of(rehashed(document)) != []
@@ -113,7 +113,7 @@ def test_the_events_of_another_order_prove_nothing_of_this_one() -> None:
     "document",
     [{}, {"format": "x", "events": []}, proof() | {"events": []}, proof() | {"format": ""}],
 )
-def test_what_is_no_proof_is_said_to_be_none(document: dict[str, Any]) -> None:
+def test_a_document_that_is_not_a_proof_has_one_fault(document: dict[str, Any]) -> None:
     assert len(faults_of(document)) == 1
 
 

@@ -28,7 +28,7 @@ CODE_OF: dict[type[Fact], str] = {
     TransactionInDoubt: "reason",
     AttemptFailed: "error",
 }
-"""The field that has the code; the type checker holds what is no literal."""
+"""The field that has the code; the type checker covers those that are not literals."""
 FIELDS = {kind.__name__: (kind.__struct_fields__.index(f), f) for kind, f in CODE_OF.items()}
 
 

@@ -24,7 +24,7 @@ def test_of_equals_the_first_wins_and_a_refused_quote_never() -> None:
     assert best_quote.best(quotes[:1], exact_out=False) is None
 
 
-def test_why_says_by_how_much_over_which() -> None:
+def test_the_reason_of_a_route_names_its_margin_over_the_next_quote() -> None:
     quotes = [quote(10, 1_010_000, 0), quote(10, 1_001_000, 1_000)]
     why = best_quote.why(quotes, 0, exact_out=False)
     assert why == "pays 100.00 bps more than pool-1001000, fees and transaction cost off"

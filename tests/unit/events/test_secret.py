@@ -51,7 +51,7 @@ SECRETS: list[Secret[Any]] = [
     ),
 ]
 KEPT = f"{HIDDEN}://host"
-"""A scheme is no secret."""
+"""A scheme is not secret."""
 
 
 def _raised(secret: Secret[Any]) -> str:
@@ -98,7 +98,7 @@ def test_no_text_of_a_secret_holds_it(way: str) -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS[:3], ids=lambda value: type(value).__name__)
-def test_what_would_write_a_secret_out_refuses(secret: Secret[Any]) -> None:
+def test_no_serializer_writes_a_secret(secret: Secret[Any]) -> None:
     for write in (pickle.dumps, json.dumps, msgspec.json.encode, msgspec.msgpack.encode):
         for value in (secret, [secret], Holder(secret) if write is not json.dumps else secret):
             with pytest.raises(TypeError):
@@ -129,7 +129,7 @@ def test_what_would_write_a_secret_out_refuses(secret: Secret[Any]) -> None:
         ("redis://h:6379:secret/0", "***"),
     ],
 )
-def test_a_url_says_where_it_leads(url: str, text: str) -> None:
+def test_a_shown_url_has_its_host(url: str, text: str) -> None:
     assert str(SecretUrl(url)) == text
 
 

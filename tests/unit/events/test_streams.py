@@ -1,4 +1,4 @@
-"""The streams that are no orders: their states, what may follow what, and how they are stored."""
+"""The streams beside orders: their states, permitted events, and stored form."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_keys_are_created_rotated_and_revoked() -> None:
     assert {event.status for event in events_of([CREATED, REVOKED])} == {"running"}
 
 
-def test_what_happens_to_one_key_leaves_the_others() -> None:
+def test_a_change_of_one_key_leaves_the_others() -> None:
     created = (
         ApiKey("k1", "main", ("read", "trade"), b"\1\2", "bot", 5, 5),
         ApiKey("k2", "main", ("read",), b"\7", "bot", 5),
@@ -133,7 +133,7 @@ def test_what_happens_to_one_key_leaves_the_others() -> None:
         assert (state.keys, state.created_at_us) == (keys, 5)
 
 
-def test_nobody_owes_them_anything_and_they_never_end() -> None:
+def test_no_stage_owns_them_and_they_never_end() -> None:
     for state in (after(HALTED), after(HALTED, RESUMED), after(CREATED)):
         assert next_stage_code(state) == NO_STAGE
         assert not state.terminal
@@ -150,7 +150,7 @@ def test_nobody_owes_them_anything_and_they_never_end() -> None:
         ("id-1", [], {t.OrderSubmitted}),
     ],
 )
-def test_what_may_follow(
+def test_each_state_permits_its_next_events_only(
     stream_id: str, before: Sequence[t.Fact], allowed: set[type[t.Fact]]
 ) -> None:
     state = after(*before) if before else None

@@ -1,4 +1,4 @@
-"""History is for ever: the bytes of every event are pinned. A change here changes history."""
+"""History is permanent: the bytes of every event are pinned. A change here breaks it."""
 
 import msgspec
 import pytest

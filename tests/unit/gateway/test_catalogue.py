@@ -1,4 +1,4 @@
-"""The catalogues in docs/ are those of the code: `engine docs --write` makes them anew."""
+"""The catalogues in docs/ are those of the code: `engine docs --write` regenerates them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_every_key_has_a_bucket_of_its_own() -> None:
     assert rates.take("two", 0).allowed
 
 
-def test_who_is_refused_stays_so_whoever_comes_meanwhile() -> None:
+def test_a_refused_key_stays_refused_while_others_are_admitted() -> None:
     rates = Rates(1, 2)
     assert [rates.take("one", 0).allowed for _ in range(3)] == [True, True, False]
     assert rates.take("two", 0).allowed
@@ -82,14 +82,14 @@ def test_a_bucket_is_kept_for_as_long_as_it_takes_to_fill_it(
     assert rates.take("one", 105).remaining == 1
 
 
-def test_who_waits_exactly_as_long_as_it_was_told_is_not_refused_for_a_rounding() -> None:
+def test_a_retry_after_exactly_the_returned_wait_is_not_refused_by_rounding() -> None:
     rates = Rates(0.5, 1)
     assert rates.take("one", 0.3).allowed
     assert rates.take("one", 0.3).reset_s == 2
     assert rates.take("one", 2.3).allowed  # 2.3 - 0.3 is a little less than 2
 
 
-def test_the_headers_say_the_policy_what_remains_and_until_when() -> None:
+def test_the_headers_have_the_policy_the_remaining_requests_and_the_reset() -> None:
     rates = Rates(0.5, 4)
     headers = [rates.headers(rates.take("one", 0)) for _ in range(5)]
     assert {item["RateLimit-Policy"] for item in headers} == {'"default";q=4;w=8'}

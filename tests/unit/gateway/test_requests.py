@@ -76,7 +76,7 @@ def test_every_field_arrives() -> None:
     assert parsed(order(slippageBps=0)).slippage_bps == 0
 
 
-def test_a_limit_order_says_its_price_in_one_plain_form() -> None:
+def test_a_limit_order_has_its_price_in_one_plain_form() -> None:
     fact = parsed(limit(targetPrice="1.5125e2"))
     assert (fact.order_type, fact.target_price, fact.time_in_force) == ("limit", "151.25", "GTC")
     assert (fact.min_amount_out, fact.expires_at_us, fact.slippage_bps) == (None, None, 0)
@@ -93,7 +93,7 @@ def test_a_waiting_order_that_expires_is_gtt(body: dict[str, Any]) -> None:
         assert (fact.time_in_force, fact.expires_at_us) == ("GTT", 1_893_456_000_000_000)
 
 
-def test_a_sniper_says_what_it_waits_for() -> None:
+def test_a_sniper_order_has_its_liquidity_and_price_limits() -> None:
     fact = parsed(sniper(minLiquidity="250.5", maxPrice="0.00670", slippageBps=300))
     assert (fact.order_type, fact.time_in_force) == ("sniper", "GTC")
     assert (fact.min_liquidity, fact.max_price) == (250_500_000_000, "0.0067")
@@ -306,7 +306,7 @@ def test_each_malformed_request_has_its_code(
     assert result.document().get("pointer") == pointer
 
 
-def test_all_faults_of_a_request_are_told_at_once() -> None:
+def test_all_faults_of_a_request_are_reported_at_once() -> None:
     document = problem('{"tokenIn":"DOGE","tokenOut":"USDC","slippageBps":9999,"x":1}').document()
     assert [(e["code"], e["pointer"]) for e in document["errors"]] == [
         ("unknown-token", "/tokenIn"),
@@ -385,7 +385,7 @@ def test_another_request_has_another_digest(fields: dict[str, Any]) -> None:
         (sniper(maxPrice=1), sniper(maxPrice=2)),
     ],
 )
-def test_what_waiting_orders_ask_for_is_part_of_the_digest(text: str, other: str) -> None:
+def test_the_terms_of_resting_orders_are_part_of_the_digest(text: str, other: str) -> None:
     assert digest_of(parsed(text)) != digest_of(parsed(other))
     assert digest_of(parsed(text)) == digest_of(parsed(text, "k"))
 
@@ -445,8 +445,8 @@ def test_colons_in_values_are_no_fields() -> None:
     assert list(parse_object(body.encode())) == ["expiresAt", "clientOrderId"]
 
 
-def test_every_field_of_an_order_is_part_of_what_was_asked_for() -> None:
-    """Whoever appends a field to OrderSubmitted says here and in `digest_of` what it means."""
+def test_every_field_of_an_order_is_considered_for_its_digest() -> None:
+    """A field that is appended to OrderSubmitted is added here and in `digest_of`."""
     assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent"])
 
 

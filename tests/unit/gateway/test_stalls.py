@@ -24,21 +24,21 @@ class Looks:
         return self.stalls.reasons.get("watcher", "")
 
 
-def test_a_stage_without_a_worker_is_said_to_stand_still_after_a_while() -> None:
+def test_a_stage_without_a_worker_is_reported_as_stalled_after_a_while() -> None:
     looks = Looks()
     assert [looks.look(None) for _ in range(10)] == [""] * 10
     assert looks.look(None) == "no worker of it runs"
     assert looks.look(0) == ""
 
 
-def test_workers_that_are_silent_are_told_from_those_that_rest() -> None:
+def test_silent_workers_are_distinguished_from_idle_ones() -> None:
     looks = Looks()
     assert {looks.look(900) for _ in range(30)} == {""}
     results = [looks.look(1900 + 1000 * n) for n in range(10)]
     assert results == [""] * 9 + ["its workers have been silent for 10 s"]
 
 
-def test_a_front_that_does_not_move_is_a_stall_and_a_long_queue_is_none() -> None:
+def test_an_oldest_order_that_does_not_move_is_a_stall_and_a_long_queue_is_not() -> None:
     looks = Looks()
     assert {looks.look(0, f"{n // 9}-0") for n in range(90)} == {""}
     results = [looks.look(0, "100-0") for n in range(11)]
@@ -48,7 +48,7 @@ def test_a_front_that_does_not_move_is_a_stall_and_a_long_queue_is_none() -> Non
     assert {looks.look(0) for _ in range(30)} == {""}
 
 
-def test_resting_orders_that_nobody_watches_are_said() -> None:
+def test_resting_orders_without_a_watcher_are_reported() -> None:
     looks = Looks()
     assert {looks.look(0, watchers=0) for _ in range(20)} == {""}
     results = [looks.look(0, watchers=0, resting=3) for _ in range(11)]

@@ -301,6 +301,6 @@ def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
     assert (view["amount"], view["amountIn"]) == ("148.99", "1.49")
 
 
-def test_a_retreat_says_what_the_failed_transaction_cost() -> None:
+def test_a_retreat_shows_the_fee_of_the_failed_transaction() -> None:
     fact = OrderRearmed("confirmer", "slippage-exceeded", 7, 0, 1, fee_lamports=5_010)
     assert event_frame(event(fact), 7, "e1.p0.7")["feeLamports"] == 5_010

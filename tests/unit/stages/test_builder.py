@@ -17,5 +17,5 @@ def test_the_builder_records_the_bytes_under_the_next_attempt_number() -> None:
     )
 
 
-def test_the_submitter_says_the_signature_that_the_builder_recorded() -> None:
+def test_the_submitter_records_the_signature_of_the_builder() -> None:
     given(market(), *SENT[:3]).when(submitter.decide, None).then(TransactionSubmitted(1, "sig-1"))

@@ -94,13 +94,13 @@ def test_a_dead_transaction_that_no_node_took_spends_no_attempt() -> None:
     after(SENT_ORDER, ABSENT, attempts_max=1).then_kinds(TransactionExpired, OrderFailed)
 
 
-def test_not_knowing_is_said_once_and_is_never_an_end() -> None:
+def test_an_unknown_outcome_is_recorded_once_and_never_ends_the_order() -> None:
     doubt = TransactionInDoubt("sig-1", "no-answer")
     after(SENT_ORDER, UNKNOWN).then(doubt)
     after(SENT_ORDER.followed_by(doubt), UNKNOWN).then_wait()
 
 
-def test_a_doubt_that_needs_an_operator_is_said_once_more() -> None:
+def test_a_doubt_that_needs_an_operator_is_recorded_once_more() -> None:
     in_doubt = SENT_ORDER.followed_by(TransactionInDoubt("sig-1", "venue-unavailable"))
     missing = Outcome("unknown", reason="method-not-served", detail="getEpochInfo: host: no")
     worse = TransactionInDoubt("sig-1", "method-not-served", "getEpochInfo: host: no")

@@ -34,7 +34,7 @@ def test_it_looks_back_as_far_as_the_earliest_of_the_late_orders(late: list[str]
     assert pair_book.done == pair_book.seen == 12
 
 
-def test_without_late_orders_it_goes_on_where_the_last_holder_was() -> None:
+def test_without_late_orders_it_continues_where_the_last_holder_was() -> None:
     pair_book = book(a=13, b=30)
     pair_book.begin(followed=40, late=[], now=50, floor=0)
     assert pair_book.done == 40
@@ -42,7 +42,7 @@ def test_without_late_orders_it_goes_on_where_the_last_holder_was() -> None:
     assert pair_book.done == 40
 
 
-def test_where_nobody_followed_it_or_the_news_are_gone_all_is_looked_at() -> None:
+def test_without_a_last_holder_or_news_every_tick_is_checked() -> None:
     for followed, late in ((None, []), (40, None)):
         pair_book = book(a=13, b=30)
         pair_book.begin(followed=followed, late=late, now=50, floor=0)

@@ -33,7 +33,7 @@ def refused(
 # -- a refusal of the order ------------------------------------------------------------------------
 
 
-def test_a_retryable_refusal_is_an_attempt_that_says_when_the_next_is() -> None:
+def test_a_retryable_refusal_is_an_attempt_with_the_time_of_the_next() -> None:
     refused(given(market()), TIMEOUT).then_retry(
         AttemptFailed("router", 1, "venue-timeout", "slow", 1_100_000), wait_ms=100
     )

@@ -110,7 +110,7 @@ def test_a_quote_below_the_minimum_fails_the_order() -> None:
     )
 
 
-def test_an_exact_output_never_takes_more_than_was_said_or_fixed_before() -> None:
+def test_an_exact_output_never_takes_more_than_its_limit_or_an_earlier_route() -> None:
     exact = given(market(exact_amount_out=230_000_000, max_amount_in=1_500_000_000))
     exact.when(router.decide, (METEORA,)).then_one(
         OrderRouted, amount_in=1_500_000_000, max_amount_in=1_500_000_000
@@ -191,7 +191,7 @@ def test_no_quote_at_all_is_retried_only_where_that_can_help(
     )
 
 
-def test_without_any_quote_an_order_that_waits_goes_on_waiting() -> None:
+def test_without_any_quote_a_triggered_order_is_rearmed() -> None:
     for order in (limit("150"), sniper()):
         given(order, *TRIGGERED).when(router.decide, ()).then(
             OrderRearmed("router", "no-route", 8, 0, 0, (), 9, 6)
@@ -209,7 +209,7 @@ def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market
     "codes",
     [("pool-not-found",), ("amount-too-small", "insufficient-liquidity"), ("pool-disabled",)],
 )
-def test_what_a_market_refuses_as_it_is_now_is_waited_out(codes: tuple[str, ...]) -> None:
+def test_a_triggered_order_is_rearmed_on_a_refusal_that_may_pass(codes: tuple[str, ...]) -> None:
     quotes = tuple(Quote("raydium", "p", 0, 0, 0, 7, code) for code in codes)
     for submitted in (limit("150"), sniper()):
         order = given(submitted, *TRIGGERED)

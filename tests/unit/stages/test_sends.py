@@ -82,7 +82,7 @@ async def test_each_that_is_undecided_is_sent_again_with_the_bytes_that_were_rec
         assert node.taken == [raw_of(n) for n in range(3)]
 
 
-async def test_what_has_an_outcome_is_not_sent_again() -> None:
+async def test_a_transaction_with_an_outcome_is_not_sent_again() -> None:
     for state in ("landed", "failed"):
         node = Node(Outcome(state))
         assert await asked(node, [sent(1)]) == [Outcome(state)]

@@ -1,4 +1,4 @@
-"""The simulated market moves, the same way for everybody who has its seed."""
+"""The simulated market moves, in the same way for each process with its seed."""
 
 from __future__ import annotations
 

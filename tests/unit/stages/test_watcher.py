@@ -30,7 +30,7 @@ REARMED = OrderRearmed("router", "quote-below-target", 7, 0, 0)
 # -- resting ---------------------------------------------------------------------------------------
 
 
-def test_an_order_rests_from_the_slot_of_the_chain_on() -> None:
+def test_an_order_is_armed_at_the_slot_of_the_chain() -> None:
     given(limit("150")).when(watcher.decide, 7).then(OrderArmed(7))
 
 

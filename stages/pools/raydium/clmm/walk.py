@@ -160,7 +160,7 @@ def walk(
 
 
 def edge(more: bool) -> Rejected:
-    """Why a swap cannot go on: no liquidity is left, or the ticks beyond were not read."""
+    """Why a swap cannot continue: no liquidity is left, or the ticks beyond were not read."""
     if more:
         return Rejected(
             "NotEnoughTickArrayAccount", "it runs beyond the tick arrays that were read"

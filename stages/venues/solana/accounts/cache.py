@@ -108,7 +108,7 @@ class AccountCache:
         return f"the pools' accounts are {known}: {why}"
 
     def stale(self) -> bool:
-        """Whether the chain was not seen to go on for too long."""
+        """Whether no newer slot was seen for too long."""
         return self.age_s() > self._stale_s
 
     @property
@@ -132,7 +132,7 @@ class AccountCache:
         return newest.slot
 
     def age_s(self) -> float:
-        """How long ago the chain was last seen to go on; infinite before that."""
+        """The time since a newer slot was last seen; infinite before the first one."""
         return time.monotonic() - self._advanced_s
 
     async def next_slot(self, after: int) -> int:

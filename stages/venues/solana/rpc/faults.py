@@ -27,7 +27,7 @@ class About(StrEnum):
     BLOCK = "block"
     """A block that this node does not have: another may; nothing rests."""
     SIZE = "size"
-    """More accounts or signatures in one call than this node takes: smaller calls go on."""
+    """More accounts or signatures in one call than this node takes: smaller calls still work."""
     METHOD = "method"
     """This method at this node: it rests there, other methods are not affected."""
     NODE = "node"

@@ -224,7 +224,7 @@ async def test_forks_that_come_by_themselves_do_not_hold_the_chain_up(tmp_path: 
 
 
 @pytest.mark.parametrize("consensus", ["alpenglow", "tower"])
-async def test_a_chain_goes_on_where_it_was(consensus: str, tmp_path: Path) -> None:
+async def test_a_restarted_chain_continues_where_it_stopped(consensus: str, tmp_path: Path) -> None:
     """Under either consensus, whichever it was made under: its blocks are final then."""
     node = opened(tmp_path, slot_ms=400, consensus="tower")
     swap = sell_sol(node, plan_of("raydium-clmm"), SOL, "before")

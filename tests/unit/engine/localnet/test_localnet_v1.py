@@ -193,7 +193,7 @@ PADDING = transaction.V1_BYTES_MAX - len(raw_of(message()))
     ],
     ids=["64 addresses", "64 instructions", "12 signatures", "heap", "4,096 bytes"],
 )
-def test_what_just_fits_is_read(raw: bytes) -> None:
+def test_a_message_at_the_limits_of_the_format_is_read(raw: bytes) -> None:
     assert transaction.read(raw)[0].version == 1
 
 
@@ -211,7 +211,7 @@ def test_what_just_fits_is_read(raw: bytes) -> None:
     ids=["65 addresses", "65 instructions", "13 signatures", "small heap", "odd heap", "address"
          " twice", "bytes behind"],
 )  # fmt: skip
-def test_what_the_format_forbids_is_refused(raw: bytes) -> None:
+def test_a_message_outside_the_format_is_refused(raw: bytes) -> None:
     with pytest.raises(NotTaken, match="SanitizeFailure"):
         transaction.read(raw)
 

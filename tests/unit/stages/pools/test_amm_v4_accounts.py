@@ -57,7 +57,7 @@ def test_a_pool_with_a_missing_account_is_an_error(missing: str) -> None:
         FAMILY.decode(raw.POOL, raw_account)
 
 
-def test_a_decoded_pool_says_what_its_bytes_say() -> None:
+def test_a_decoded_pool_has_the_values_of_its_bytes() -> None:
     pool = FAMILY.decode(raw.POOL, accounts())
     assert (pool.address, pool.program) == (raw.POOL, raw.AMM_V4)
     assert (pool.mint_a, pool.mint_b) == (raw.MINT_A, raw.MINT_B)

@@ -181,7 +181,7 @@ def test_random_swaps_agree_in_amounts_and_every_byte(seed: int) -> None:
 def one_swap(
     rng: random.Random, state: State, chain: Chain, tally: Counter[str], where: str
 ) -> tuple[State, Chain]:
-    """Swap in both, compare, and go on from the state after."""
+    """Swap in both, compare, and continue from the state after."""
     down, exact_in = rng.random() < 0.5, rng.random() < 0.5
     amount, now_s = size(rng, 48), NOW_S + rng.choice([0, 1, 30, 100, 700])
     away = rng.randint(0, 300) * (-1 if down else 1)

@@ -36,7 +36,7 @@ FILES = vector_files()
 @pytest.mark.parametrize(
     ("folder", "name"), [pytest.param(*each, id=f"{each[0].name}/{each[1]}") for each in pools()]
 )
-def test_the_account_bytes_decode_to_what_the_set_says(folder: Path, name: str) -> None:
+def test_the_account_bytes_decode_to_the_values_of_the_set(folder: Path, name: str) -> None:
     result, pool = described(name, folder), pool_of(name, folder)
     initialised = result["initialized_ticks"]
     assert {

@@ -136,7 +136,7 @@ def test_an_instruction_reads_back_as_it_was_meant(
 
 
 @each_pool
-def test_what_is_written_is_what_is_read(plan: PoolPlan) -> None:
+def test_a_written_pool_reads_back_unchanged(plan: PoolPlan) -> None:
     family, pool = pool_of(plan)
     accounts = needed(family, plan.address)
     buffers = {address: bytearray(account.data) for address, account in accounts.items()}

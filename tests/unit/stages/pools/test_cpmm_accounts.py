@@ -53,7 +53,7 @@ def test_a_pool_with_a_missing_account_is_an_error(missing: str) -> None:
         FAMILY.decode(raw.POOL, raw_account)
 
 
-def test_a_decoded_pool_says_what_its_bytes_say() -> None:
+def test_a_decoded_pool_has_the_values_of_its_bytes() -> None:
     raw_account = accounts(
         protocol_fees_token_0=1, fund_fees_token_0=2, creator_fees_token_0=4, fund_fees_token_1=8
     )
@@ -65,7 +65,7 @@ def test_a_decoded_pool_says_what_its_bytes_say() -> None:
     assert pool.fee_ppb(True, NOW) == 2_500_000
 
 
-def test_a_pool_of_a_mint_that_nobody_can_transfer_is_refused_by_name() -> None:
+def test_a_pool_of_a_non_transferable_mint_is_refused_by_name() -> None:
     fixed = bytes(165) + b"\x01" + b"\x09\x00" + b"\x00\x00"
     for mint in (raw.MINT_A, raw.MINT_B):
         with pytest.raises(Unsupported) as refused:

@@ -61,7 +61,7 @@ def compounding(bps: int = 5_000) -> DammPool:
     return decoded(account(mode=(484, b"\2"), share=(54, bps.to_bytes(2, "little"))))
 
 
-def test_a_swap_says_what_the_program_reads() -> None:
+def test_a_swap_instruction_has_the_bytes_that_the_program_reads() -> None:
     pool = decoded(account())
     swap = FAMILY.instruction(pool, True, SwapTerms(False, 1_000, 990), USE)
     assert swap.program == PROGRAM
@@ -197,13 +197,13 @@ def test_a_pool_without_liquidity_is_refused_not_divided_by() -> None:
         ("pool-layout", 696, 2),
     ],
 )
-def test_what_is_not_known_is_refused_by_name(reason: str, at: int, value: int) -> None:
+def test_an_unknown_value_is_refused_by_name(reason: str, at: int, value: int) -> None:
     with pytest.raises(Unsupported) as refused:
         decoded(account(unknown=(at, bytes([value]))))
     assert refused.value.reason == reason
 
 
-def test_bytes_that_are_no_pool_are_no_pool() -> None:
+def test_bytes_of_another_account_are_refused_as_a_pool() -> None:
     data = account()
     assert not FAMILY.is_pool(RawAccount("another program", data))
     assert not FAMILY.is_pool(RawAccount(PROGRAM, data[:-1]))

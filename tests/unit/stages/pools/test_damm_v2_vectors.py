@@ -163,7 +163,7 @@ def test_there_are_vectors() -> None:
 
 
 @pytest.mark.parametrize(("vectors", "name"), POOLS)
-def test_account_bytes_decode_to_what_the_vectors_say_of_the_pool(vectors: Set, name: str) -> None:
+def test_account_bytes_decode_to_the_pools_of_the_vectors(vectors: Set, name: str) -> None:
     result = vectors.pools[name]
     pool = decoded(result["address"], vectors.bytes[name])
     assert (pool.address, pool.program) == (result["address"], PROGRAM)

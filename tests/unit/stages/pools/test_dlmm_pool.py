@@ -167,7 +167,7 @@ def test_a_pool_opens_at_its_slot_or_time(
         (Patch(880, 2), "unknown-token-program"),
     ],
 )
-def test_a_pair_that_says_what_we_do_not_know_is_refused_by_name(patch: Patch, reason: str) -> None:
+def test_a_pair_with_unknown_values_is_refused_by_name(patch: Patch, reason: str) -> None:
     with pytest.raises(Unsupported) as caught:
         decoded(*patched(PLAIN, patch))
     assert caught.value.reason == reason

@@ -260,7 +260,7 @@ def test_the_ten_recorded_swaps_of_mainnet_reproduce(folder: Path) -> None:
         for name in sorted(vector_sets.read(folder / ACCOUNTS) or {})
     ],
 )
-def test_account_bytes_decode_to_what_the_vectors_say(folder: Path, name: str) -> None:
+def test_account_bytes_decode_to_the_values_of_the_vectors(folder: Path, name: str) -> None:
     text, pool = read(FILE, folder)["pools"][name], pool_of(name, folder)
     pair, volatility = pool.pair, pool.volatility
     assert (pool.address, pool.mint_a, pool.mint_b) == (

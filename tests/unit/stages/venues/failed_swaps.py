@@ -1,4 +1,4 @@
-"""Transactions of ours as they are built, and the chain's answers where one of them fails."""
+"""Transactions as this engine builds them, and the chain's answers where one of them fails."""
 
 from __future__ import annotations
 

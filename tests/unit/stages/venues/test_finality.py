@@ -59,7 +59,7 @@ def test_where_that_slot_is_not_known_two_slots_a_block_are_counted_back(
         (10_001, 1, 0, 0),
     ],
 )
-def test_a_node_proves_what_it_stood_beyond_and_has_the_blocks_of(
+def test_a_node_proves_heights_that_it_has_passed_and_has_the_blocks_of(
     slot: int, first_slot: int, oldest_slot: int, height: int
 ) -> None:
     assert proved_height(FINALIZED, slot, first_slot, oldest_slot) == height

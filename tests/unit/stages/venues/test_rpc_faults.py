@@ -102,7 +102,9 @@ PROVIDERS = [
 
 
 @pytest.mark.parametrize(("status", "number", "words", "about"), PROVIDERS)
-def test_what_providers_answer(status: int, number: int | None, words: str, about: About) -> None:
+def test_each_answer_of_a_provider_has_its_meaning(
+    status: int, number: int | None, words: str, about: About
+) -> None:
     assert meaning("getTransaction", Reply(status, number, words)).about is about
 
 
@@ -172,11 +174,11 @@ def test_plans_that_allow_few_items_a_call(
         (Reply(200, -32601, "Method not found"), METHOD),
     ],
 )
-def test_what_only_names_accounts_is_no_limit(reply: Reply, about: About) -> None:
+def test_a_refusal_that_only_names_accounts_is_not_a_size_limit(reply: Reply, about: About) -> None:
     assert meaning("getMultipleAccounts", reply, size=100).about is about
 
 
-def test_a_single_item_that_is_too_many_rests_the_method() -> None:
+def test_a_refusal_of_a_single_item_as_too_many_pauses_the_method() -> None:
     assert meaning("getMultipleAccounts", Reply(413), size=1).about is METHOD
 
 

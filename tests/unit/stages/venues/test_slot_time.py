@@ -40,7 +40,7 @@ def watched(
 
 
 @pytest.mark.parametrize("slot_ms", LENGTHS_MS)
-def test_it_is_what_was_seen_to_pass(slot_ms: int) -> None:
+def test_the_slot_time_is_that_of_observed_slots(slot_ms: int) -> None:
     assert watched(slot_ms, 30, Clock()).ms == pytest.approx(slot_ms, rel=0.05)
 
 
@@ -100,7 +100,7 @@ def rpc(given: list[PerformanceSample] | None, slots: Any = None) -> Any:
     )
 
 
-async def test_a_node_tells_it_at_once_and_what_is_seen_wins() -> None:
+async def test_a_node_reports_the_slot_time_at_once_and_observed_slots_override_it() -> None:
     clock = Clock()
     slot_time = SlotTime(None, rpc(samples((300, 60))), clock)
     await slot_time.measure()
@@ -109,7 +109,7 @@ async def test_a_node_tells_it_at_once_and_what_is_seen_wins() -> None:
     assert slot_time.ms == pytest.approx(250, rel=0.05)
 
 
-async def test_a_node_without_samples_tells_it_by_two_of_its_slots() -> None:
+async def test_a_node_without_samples_is_measured_by_two_of_its_slots() -> None:
     clock = Clock()
     created = SlotTime(None, rpc(None, iter((1_000, 1_050))), clock)
     for _ in range(2):

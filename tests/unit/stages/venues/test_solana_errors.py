@@ -1,4 +1,4 @@
-"""Errors of the chain are told as codes of ours: by who raised them, and who ran out of what."""
+"""Chain errors map to reason codes: by the program that raised them and what was short."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ CASES = _cases()
 
 
 @pytest.mark.parametrize("logged", [True, False])
-def test_a_failed_swap_is_named_for_who_ran_out_of_what(logged: bool) -> None:
+def test_a_failed_swap_has_the_reason_of_the_account_that_was_short(logged: bool) -> None:
     wrong = []
     for case in CASES:
         instructions, index = instructions_for(case)
@@ -326,7 +326,7 @@ def test_two_swaps_that_pay_from_one_account_want_both_amounts_there() -> None:
         assert reason_of(err, NO_LOGS, instructions, FAMILIES, balances).code == code
 
 
-def test_a_cut_log_counts_for_what_it_still_says() -> None:
+def test_the_remaining_lines_of_a_truncated_log_count() -> None:
     instructions = built((CLMM, "SOL", True, "SOL/USDC"))
     index = at(instructions)
     logs = logs_of(instructions, index, custom(1), within=TOKEN, paid=1)
@@ -386,7 +386,7 @@ def test_numbers_of_the_clmm_are_those_of_today_and_names_count_first(
 
 
 def test_a_name_counts_for_the_program_that_failed_and_for_its_own_number_only() -> None:
-    """Two families have an `InvalidInput`; and what another line of the logs names is no matter."""
+    """Two families have an `InvalidInput`; and names in other lines of the logs are ignored."""
     instructions = built((CPMM, "SOL", True, "SOL/USDC"), (DLMM, "USDC", False, "JUP/USDC"))
     first, second = at(instructions), at(instructions, swap=1)
     for index, number, code in (
@@ -504,7 +504,7 @@ LINES = st.lists(
 
 
 @given(JSON | JSON.map(lambda inner: {"InstructionError": inner}), LINES)
-def test_whatever_a_node_says_has_a_reason(err: Any, logs: list[str]) -> None:
+def test_every_answer_of_a_node_has_a_reason(err: Any, logs: list[str]) -> None:
     assert reason_of(err, logs, AROUND, TOYS).code
 
 

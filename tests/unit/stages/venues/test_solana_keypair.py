@@ -55,7 +55,7 @@ def test_a_wallet_shows_its_address_and_nothing_of_its_key() -> None:
         "x" * 5000,
     ],
 )
-def test_no_error_repeats_what_was_said(text: str) -> None:
+def test_no_error_repeats_the_input(text: str) -> None:
     with pytest.raises(KeypairError) as caught:
         load_wallet(SecretText(text))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
@@ -64,7 +64,7 @@ def test_no_error_repeats_what_was_said(text: str) -> None:
         assert part not in shown
 
 
-def test_no_error_repeats_what_a_file_says(tmp_path: Path) -> None:
+def test_no_error_repeats_the_content_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "id.json"
     path.write_text(NUMBERS[:-1])
     with pytest.raises(KeypairError) as caught:

@@ -97,7 +97,7 @@ def test_the_payer_of_an_unknown_layout_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_first_signature_proves_who_signed(version: int | None) -> None:
+def test_the_first_signature_proves_the_signer(version: int | None) -> None:
     raw = example(version)
     body = raw[:-64] if version == 1 else raw[65:]
     signature = WALLET.sign_message(body)

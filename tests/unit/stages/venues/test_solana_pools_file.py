@@ -40,7 +40,7 @@ def test_the_examples_are_valid_and_trade_sol_for_usdc(cluster: str) -> None:
     assert any(mints == pair for mints in pools_file.mints_of_pools().values())
 
 
-def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
+def test_json_is_read_like_toml(tmp_path: Path) -> None:
     toml, other = tmp_path / "pools.toml", tmp_path / "pools.json"
     toml.write_text(GOOD)
     pools_file = load_pools(toml)
@@ -76,7 +76,9 @@ def test_json_says_the_same_as_toml(tmp_path: Path) -> None:
         ("[pools]", "[pools", "line"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(tmp_path: Path, good: str, bad: str, expected: str) -> None:
+def test_a_mistake_is_reported_in_one_line(
+    tmp_path: Path, good: str, bad: str, expected: str
+) -> None:
     path = tmp_path / "pools.toml"
     path.write_text(GOOD.replace(good, bad))
     with pytest.raises(PoolsFileError) as caught:
@@ -87,7 +89,7 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, good: str, bad: str, expe
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PoolsFileError, match="No such file"):
         load_pools(tmp_path / "none.toml")
 
@@ -115,7 +117,7 @@ def token(program: str = "token", decimals: int = 6) -> TokenEntry:
         (t22.mint(t22.Extension(26, b"")), token("token-2022"), "mint-unreadable"),
     ],
 )
-def test_a_token_that_is_not_what_the_file_says_is_refused_by_name(
+def test_a_token_that_differs_from_the_file_is_refused_by_name(
     account: RawAccount | None, entry: TokenEntry, fault: str
 ) -> None:
     assert mint_fault(account, entry) == fault

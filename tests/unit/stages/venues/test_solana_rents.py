@@ -49,7 +49,7 @@ async def test_it_is_asked_for_once_an_hour() -> None:
     assert await created.of(165) == NEW
 
 
-async def test_where_no_node_tells_it_is_what_was_told_last_or_the_most() -> None:
+async def test_without_an_answer_the_rent_is_the_last_known_or_the_maximum() -> None:
     created, node, clock = rents(DOWN, NEW, DOWN)
     assert await created.of(165) == rent_at_most(165) == OLD
     assert await created.of(165) == OLD

@@ -128,7 +128,7 @@ def test_accounts_beyond_what_a_message_can_name_are_refused_too(wallet: Wallet)
         build(wallet, *(leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(300)))
 
 
-def test_what_is_simulated_is_worth_nothing_to_who_sees_it(wallet: Wallet) -> None:
+def test_a_simulated_transaction_is_unsigned(wallet: Wallet) -> None:
     raw = t.unsigned(build(wallet, leg(pool())))
     assert VersionedTransaction.from_bytes(raw).signatures == [Signature.default()]
 
