@@ -1,5 +1,5 @@
-"""What a log is made of again: the pure rules, and the writing under a fence.
+"""Rebuilding a log: the pure rules, and the writes behind a fence.
 
-Imports the log, and the losses of the archive; no audit: what it knows is an argument. Public:
-every module.
+Imports the log, and the losses of the archive, but no audit: findings are arguments. Public: every
+module.
 """
