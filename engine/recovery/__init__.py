@@ -1,10 +1,10 @@
-"""`engine repair`: finds what is wrong with log and archive, and heals each from the other.
+"""`engine repair`: diagnoses log and archive, and repairs each from the other.
 
-`diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide what to do.
+`diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide the steps.
 `archive_repair`, `rewrite_log` and `recreate_log` carry out one step each. The diagnosis runs again
-after each step: a repair may stop anywhere, and a second one finds nothing to do.
+after each step: an interrupted repair can be repeated, and a finished one has nothing to do.
 
-Imports no command or server of ours. Public: what is exported here; `settle`, `chain_history` and
+Imports no command and no server. Public: what is exported here; `settle`, `chain_history` and
 `replay_checks` have other commands.
 """
 
