@@ -1,7 +1,7 @@
-"""What a process counts about itself: plain numbers, so light that the path of an order bears them.
+"""The metrics of a process: plain numbers, cheap enough for the order path.
 
-One loop a process, so that nothing is locked. What is shown of them, and how, is in
-`gateway/api/exposition.py`; what stands in the log is counted by nobody and asked for when wanted.
+Each process has one event loop, so that no lock is needed. `gateway/api/exposition.py` formats
+them; values derived from the log are not counted, but queried on request.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from events.order import STAGES
 from events.status import TERMINAL
 
 SHORT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds of what takes milliseconds."""
+"""Upper bounds for durations of milliseconds."""
 LONG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
                   30.0, 60.0, 300.0)  # fmt: skip
-"""… and of what may take minutes."""
+"""Upper bounds for durations up to minutes."""
 
 
 class HistogramSeries:
-    """How long things of one kind took: a histogram."""
+    """A histogram of durations in seconds."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -31,25 +31,25 @@ class HistogramSeries:
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
-        """One more."""
+        """Adds a duration."""
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
 
 
 class Counter:
-    """How often something happened, by the value of one label; without a label, under ""."""
+    """Counts by the value of one label; a metric without a label has the value ""."""
 
     def __init__(self, name: str, help_: str, label: str = "", values: Sequence[str] = ()) -> None:
         self.name, self.help, self.label = name, help_, label
         self.counts: dict[str, int] = dict.fromkeys(values or (() if label else ("",)), 0)
 
     def add(self, value: str = "", number: int = 1) -> None:
-        """So many more."""
+        """Adds to the count of a label."""
         self.counts[value] = self.counts.get(value, 0) + number
 
 
 class Histogram:
-    """How long something took, by the value of one label."""
+    """Durations by the value of one label."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Histogram:
             self.of(value)
 
     def of(self, value: str = "") -> HistogramSeries:
-        """The spread of a label's value."""
+        """The series of a label's value."""
         histogram = self.spreads.get(value)
         if histogram is None:
             histogram = self.spreads[value] = HistogramSeries(self.bounds)
@@ -74,7 +74,7 @@ class Histogram:
 
 
 REASONS = ("foreign-id", "damaged", "overlap", "duplicate", "not-chained", "beyond-head")
-"""Those of `events.log.Reason`."""
+"""The values of `events.log.Reason`."""
 RESULTS = ("created", "conflict", "late", "unverified", "suspended", "halted",
            "duplicate", "ambiguous", "fenced")  # fmt: skip
 
@@ -168,4 +168,4 @@ METERS: Sequence[Counter | Histogram] = (
     RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, VERSION_REFUSALS, REQUESTS, RESPONSES, CUT_OFFS,
     PROJECTED, PROJECTION, REFUSALS, SPANS, UNTRACED,
 )  # fmt: skip
-"""All there are; the table of the documentation."""
+"""All metrics, as the documentation lists them."""

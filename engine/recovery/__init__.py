@@ -1,8 +1,8 @@
 """`engine repair`: finds damage of log and archive, and repairs each from the other.
 
-`diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide what to do.
+`diagnosis` and `reconcile` read both stores completely. `faults` and `plan` decide the steps.
 `archive_repair`, `rewrite_log` and `recreate_log` carry out one step each. The diagnosis runs again
-after each step: a repair may stop anywhere, and a second one finds nothing to do.
+after each step: an interrupted repair can be repeated, and a finished one has nothing to do.
 
 Imports no command and no process. Public: what is exported here; `settle`, `chain_history` and
 `replay_checks` have other commands.

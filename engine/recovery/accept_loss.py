@@ -1,7 +1,7 @@
-"""Records that events of the archive are given up, and the state that their orders continue from.
+"""Records accepted losses of the archive's events, and the state that their orders continue from.
 
 An order continues from its row in `orders`, or from its head, where that is the state after the
-last of its lost events. Where neither is left, the order is lost.
+last of its lost events. Without either the order is lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TABLE = "accepted_losses"
 
 
 class Word(NamedTuple):
-    """Who accepts a loss, and why."""
+    """The person who accepts a loss, and the reason."""
 
     by: str = ""
     reason: str = ""
@@ -65,7 +65,7 @@ async def accept(
 
 
 async def _heads(log: EventLog) -> AsyncIterator[tuple[str, OrderHead]]:
-    """All heads that can be told apart into their parts."""
+    """The heads that can be split into their parts."""
     inventory = Inventory(log.url, log.keys)
     try:
         async for ids in inventory.all_heads():
@@ -82,8 +82,8 @@ def _order_of(
     kept: Mapping[str, Sequence[Resumed]],
     proof: Reconciliation,
 ) -> str:
-    """The order that lacks the event. The id in a damaged row counts only where that order is not
-    whole without it.
+    """The order that lacks the event. The id in a damaged row counts only where that order is
+    incomplete without it.
     """
     if lost.position in owners:
         return owners[lost.position]
@@ -112,7 +112,7 @@ def _losses(
 def _no_later(
     losses: Iterable[Loss], kept: Mapping[str, Sequence[Resumed]], archived_end: int
 ) -> None:
-    """Refuses to forget an order that has events which are not archived yet."""
+    """Refuses to drop an order that has events which are not archived yet."""
     by_position = {loss.position: loss for loss in losses}  # the newer ones count
     for order_id in Losses(by_position.values()).forgotten:
         ends = [k.positions[-1] for k in kept.get(order_id, ()) if k.positions]

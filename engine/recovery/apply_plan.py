@@ -1,4 +1,4 @@
-"""Carries out a plan, a step at a time, until nothing is left to do."""
+"""Carries out a plan step by step until no step is left."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from events.archive import Archive
 from events.log import EventLog
 
 ROUNDS = 8
-"""Each does a step at least; there are six kinds."""
+"""The most rounds. Each does at least one step, and there are six kinds."""
 
 
 class Done(NamedTuple):
-    """What a repair did."""
+    """The result of a repair."""
 
     steps: list[str]
-    """In words."""
+    """The steps, as text."""
     lost: list[str]
-    """What was given up."""
+    """The accepted losses, as text."""
     founded: Repaired | None
     left: list[str]
-    """What is still wrong."""
+    """The remaining faults, as text."""
 
 
 async def repair(
@@ -41,11 +41,11 @@ async def repair(
     *,
     first: Diagnosis | None = None,
 ) -> Done:
-    """Repairs the stores. `wallet` is opened where the chain has to be asked; `first` is a
-    diagnosis that was made just now.
+    """Repairs the stores. `wallet` is opened where the chain has to be queried; `first` is a fresh
+    diagnosis.
 
-    Raises RepairError where a word is missing or a step cannot be done; it can be begun again.
-    Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.
+    Raises RepairError where an option is missing or a step cannot be done; the repair can be
+    repeated. Raises ChainError, RebuildError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
     done = Done([], [], None, [])
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Gives the archive what it lacks of the proved events, and takes away what nothing vouches for."""
+"""Writes missing proved events to the archive, and deletes rows that nothing proves."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ AGAIN = "the projector moved on meanwhile: begin again"
 
 
 async def make_tables(archive: Archive, diagnosis: Diagnosis) -> None:
-    """Makes what is missing, empty. Raises asyncpg's errors."""
+    """Creates the missing tables, empty. Raises asyncpg's errors."""
     async with archive.connection(None) as connection:
         await migrate.lay_missing(connection, diagnosis.missing_tables)
 
 
 async def mend_archive(archive: Archive, diagnosis: Diagnosis, plan: Plan, chain: str) -> None:
-    """Writes rows, deletes those that nothing vouches for, moves the checkpoint."""
+    """Writes rows, deletes those that nothing proves, moves the checkpoint."""
     rows = [
         _row(event) for event in diagnosis.proof.rows if event.stored.position <= plan.archive_until
     ]
@@ -50,10 +50,10 @@ async def mend_archive(archive: Archive, diagnosis: Diagnosis, plan: Plan, chain
 
 
 def checkpoint_at(diagnosis: Diagnosis, position: int) -> Checkpoint:
-    """The checkpoint of an archive that ends there."""
+    """The checkpoint of an archive that ends at a position."""
     before, last = diagnosis.checkpoint, diagnosis.proof.last
     stored = diagnosis.proved.get(position) or last
-    # Where nobody knows the epoch, one that is above any there can have been.
+    # Where the epoch is unknown, one above every possible earlier epoch.
     epoch = before.epoch if before is not None else diagnosis.meta.epoch or int(time.time())
     digest = diagnosis.target.digest_at(position)
     time_us = stored.time_us if stored is not None and position else 0
@@ -61,7 +61,7 @@ def checkpoint_at(diagnosis: Diagnosis, position: int) -> Checkpoint:
 
 
 async def make_orders(archive: Archive) -> None:
-    """Makes `orders` again. Raises RebuildError or asyncpg's errors."""
+    """Rebuilds `orders`. Raises RebuildError or asyncpg's errors."""
     await rebuild(archive.url)
 
 

@@ -1,7 +1,7 @@
-"""What a chain executed, order by order: the history of the wallet.
+"""The transactions that a chain executed, by order: the history of the wallet.
 
-A transaction names its order (on Solana in a memo), so that the chain can be asked about orders of
-which the log has forgotten everything.
+A transaction names its order (on Solana in a memo), so that the chain can be queried for orders of
+which the log has lost everything.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from stages.venues.simulated.ledger import Landed, Ledger
 
 PROOF_TRIES, PROOF_S = 4, 0.5
-"""The height that proves a death is read between two questions."""
+"""Tries of a proof of expiry, and the seconds between two; the proving height is read in between.
+"""
 
 
 class ChainError(Exception):
-    """The chain cannot be asked, or does not tell. The message names the cause. It is no OSError,
-    which around a database means that the database cannot be reached.
+    """The chain cannot be queried, or has no answer. The message names the cause. It is not an
+    OSError, which near a database means that the database is unreachable.
     """
 
     def __init__(self, cause: Exception) -> None:
@@ -36,53 +37,54 @@ class ChainError(Exception):
 
 
 class ChainHistory(Protocol):
-    """What a repair and a settlement ask the chain. Methods raise ChainError unless they name
+    """The chain queries of a repair and a settlement. Methods raise ChainError unless they name
     another error.
     """
 
     async def last_height(self) -> int:
-        """No transaction that was made before now can land above this height."""
+        """The height above which no transaction that was built before now can land."""
         ...
 
     async def finalized(self) -> int:
-        """The greatest height that cannot be undone."""
+        """The finalized height."""
         ...
 
     async def blocks_in(self, seconds: float) -> int:
-        """How many blocks the chain makes in a time, at most."""
+        """The most blocks that the chain produces in a time."""
         ...
 
     async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
-        """Order id -> signatures under which it was executed since a time, if not more."""
+        """Order id -> signatures under which it was executed, at least those since a time."""
         ...
 
     async def orders_since(self, order_id: str) -> list[str]:
-        """The executed orders whose ids are no lower."""
+        """The executed orders with this id or a higher one."""
         ...
 
     async def reaches(self, since_us: int) -> None:
-        """Raises ChainError where its history cannot be read back to this time."""
+        """Raises ChainError where its history does not reach back to this time."""
         ...
 
     async def record(self, order_id: str, signature: str) -> Record:
-        """What the chain's record says of a transaction of an order. Raises Refused with a code."""
+        """The chain's record of a transaction of an order. Raises Refused with a code."""
         ...
 
     async def proved_dead(self, transaction: Transaction) -> int:
-        """The finalized height that proves that it is nowhere and can land no more; 0: no proof.
+        """The finalized height that proves that the transaction did not land and can no longer
+        land; 0: no proof.
 
         Raises Refused.
         """
         ...
 
     async def close(self) -> None:
-        """Closes what was opened."""
+        """Closes its connections."""
         ...
 
 
 @contextlib.contextmanager
 def _answered(*causes: type[Exception]) -> Iterator[None]:
-    """What a chain raises, as ChainError."""
+    """Converts the errors of a chain to ChainError."""
     try:
         yield
     except causes as error:
@@ -151,7 +153,7 @@ def _simulated(settings: Settings) -> ChainHistory:
             if height <= transaction.last_valid_height:
                 return 0
             try:
-                with ledger.writing():  # nobody is in the middle of landing it
+                with ledger.writing():  # no other process is landing it
                     there = any(row.signature == transaction.signature for row in ledger.rows())
             except OSError as error:
                 raise VenueRefusal("venue-unavailable", str(error), retryable=True) from error
@@ -164,7 +166,7 @@ def _simulated(settings: Settings) -> ChainHistory:
 
 
 def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
-    """What landed under a signature, of this order or of any. Raises Refused."""
+    """The landed transaction with a signature, of this order or of any. Raises Refused."""
     try:
         landed = ledger.find([order_id]).get(signature)
         landed = landed or next((row for row in ledger.rows() if row.signature == signature), None)
@@ -254,6 +256,6 @@ def _solana(settings: Settings) -> ChainHistory:
 
 
 def open_wallet(settings: Settings) -> ChainHistory:
-    """Of what VENUES names. Raises SettingsError, OSError."""
+    """Opens the history of the wallet of the chain in VENUES. Raises SettingsError, OSError."""
     check(settings)
     return _simulated(settings) if settings.venues == ("simulated",) else _solana(settings)

@@ -1,4 +1,4 @@
-"""Reads what a repair is planned from: both stores, event by event, and the result of an audit."""
+"""Reads the input of a repair plan: both stores, event by event, and the result of an audit."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ from events.recovery.stream_survey import Meta, RawEntry, stored_in
 from projections.postgres.order_rows import columns
 
 GAP_MAX = 200_000
-"""What lies behind a longer gap belongs to nothing that is before it."""
+"""The longest gap in positions. Entries after a longer one do not belong to the log before it."""
 LATEST = 500
-"""Events that a stream is made of at least."""
+"""The newest archived events, at least, from which a stream is rewritten."""
 
 
 Events = dict[int, list[Stored]]
-"""Events of the stream by position; more than one where entries overlap."""
+"""Events of the stream by position; several where entries overlap."""
 
 
 _UNREADABLE = (
     LogError, ResponseError, RuntimeError, TypeError, ValueError, msgspec.MsgspecError,
 )  # fmt: skip
-"""What an audit may meet in records that are damaged enough."""
+"""The errors that an audit of badly damaged stores may raise."""
 
 
 class Diagnosis(NamedTuple):
-    """What there is, and what of it is proved."""
+    """The content of both stores, and which events of it are proved."""
 
     meta: Meta
     log_end: int
-    """The last position that the log vouches for: its mark, or a head that is beyond it."""
+    """The end of the log: its mark, or the position of a head beyond it."""
     checkpoint: Checkpoint | None
     archive_chain: str
     missing_tables: list[str]
     archived_end: int
     """The last position that has a row."""
     strays: list[int]
-    """Positions of rows that no log has."""
+    """Invalid positions of rows, which no log has."""
     same: bool
-    """Log and archive agree about the newest event that both have."""
+    """Whether log and archive agree about the newest event that both have."""
     common: bool
-    """There is an event that both have."""
+    """Whether both have an event at the same position."""
     proof: Reconciliation
     proved: dict[int, Stored]
-    """The events that a stream is made of, where it has to be made again."""
+    """The events from which a stream is rewritten, where that is needed."""
     problems: list[Problem]
     unfolded: int
     promoted: bool
-    """The log is suspended until the chain was asked."""
+    """Whether the log is suspended until the chain has been queried."""
     fenced: bool
-    """A repair holds the fence, or was interrupted and left it."""
+    """Whether a repair holds the fence, or was interrupted and left it."""
     target: Target
-    """The stream as it is to stand."""
+    """The stream after the repair."""
     lacking: list[str]
-    """Columns that `events` has lost."""
+    """The columns that `events` lacks."""
 
     @property
     def empty(self) -> bool:
@@ -73,7 +73,7 @@ class Diagnosis(NamedTuple):
 
 
 async def diagnose(log: EventLog, archive: Archive) -> Diagnosis:
-    """Reads both stores whole. Raises LogError, ArchiveUnavailable or asyncpg's errors."""
+    """Reads both stores completely. Raises LogError, ArchiveUnavailable or asyncpg's errors."""
     work = LogRebuild(log.url, log.keys)
     try:
         async with archive.snapshot() as snapshot:
@@ -88,9 +88,9 @@ async def _read(log: EventLog, work: LogRebuild, snapshot: Snapshot) -> Diagnosi
     damaged = await snapshot.damaged_tables()
     lacking = damaged.pop("events", [])
     snapshot.without(lacking)
-    missing += damaged  # all of them are made again from events and log
+    missing += damaged  # all are rebuilt from events and log
     checkpoint = None if "checkpoints" in missing else await snapshot.checkpoint()
-    # The archive's moment is fixed now: whatever it has, the log had before.
+    # The archive's moment is fixed now: the log had everything in it before.
     entries, meta = await _logged(work)
     now_us = await work.now_ms() * 1000
     log_end = await _vouched(work, meta, entries)
@@ -117,7 +117,7 @@ async def _read(log: EventLog, work: LogRebuild, snapshot: Snapshot) -> Diagnosi
 
 
 async def _logged(work: LogRebuild) -> tuple[list[RawEntry], Meta]:
-    """The entries, and a mark that is no older than any of them."""
+    """The entries of the log, and a mark that is not older than any of them."""
     entries = await work.entries()
     meta = await work.meta()
     later = await work.entries(entries[-1].id if entries else b"-")
@@ -128,7 +128,7 @@ async def _logged(work: LogRebuild) -> tuple[list[RawEntry], Meta]:
 async def _prove(
     proof: Reconciliation, rows: _Rows, stream: Events, first: int
 ) -> dict[int, Stored]:
-    """Looks at every position; the proved events from one on."""
+    """Checks every position; returns the proved events from a position on."""
     proved: dict[int, Stored] = {}
     left = sorted(stream, reverse=True)
     row = await rows.following()
@@ -155,7 +155,7 @@ async def _prove(
 
 
 class _Rows:
-    """The archive's rows, one by one."""
+    """The archive's rows, one at a time."""
 
     def __init__(self, rows: AsyncIterator[LabelledEvent]) -> None:
         self.last = 0
@@ -186,7 +186,7 @@ async def _none() -> AsyncIterator[LabelledEvent]:
 
 
 def stream_of(entries: Sequence[RawEntry], end: int | None) -> Events:
-    """The events of a stream, up to a position where one is named."""
+    """The events of a stream, up to a position if given."""
     events: Events = {}
     for entry in entries:
         for stored in stored_in(entry):
@@ -196,7 +196,9 @@ def stream_of(entries: Sequence[RawEntry], end: int | None) -> Events:
 
 
 async def _vouched(work: LogRebuild, meta: Meta, entries: Sequence[RawEntry]) -> int:
-    """The log's end: its mark, unless the head of an order names a place in an entry beyond it."""
+    """The end of the log: its mark, unless the head of an order names a position in an entry beyond
+    it.
+    """
     end = meta.position or 0
     beyond = [e for e in entries if not e.fault and e.batch is not None and e.batch.last > end]
     if not meta.there or not beyond:
@@ -220,7 +222,7 @@ def _named(entry: RawEntry, placed: Mapping[str, Sequence[int]]) -> bool:
 
 
 async def _same(snapshot: Snapshot, stream: Events) -> bool | None:
-    """Whether the newest event that both have is one and the same; None: there is none."""
+    """Whether the newest event that both have is identical; None: they have none in common."""
     if not stream:
         return None
     for archived in await snapshot.newest(min(stream), max(stream)):

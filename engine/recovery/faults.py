@@ -1,8 +1,8 @@
-"""What is wrong with log and archive, and which step of a repair mends it.
+"""The faults of log and archive, and the repair step for each.
 
 Rule of this file: pure. The log continues in its epoch only where every event up to its end is
-proved from one store or the other. Otherwise an event may have been written, and a transaction
-sent, of which nothing is left: then the chain is asked, and the log is recreated in a new epoch.
+proved from either store. Otherwise an event may have been written, and a transaction sent, without
+a trace: then the chain is queried, and the log is recreated in a new epoch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from events.recovery.log_rebuild import FOUNDING
 
 
 class Step(Enum):
-    """What a repair does, in this order."""
+    """The steps of a repair, in their order."""
 
     TABLES = "make the missing tables"
     ARCHIVE = "mend the archive"
@@ -31,24 +31,24 @@ class Step(Enum):
 
 
 STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
-"""Store of an audit's problem -> what mends it."""
+"""Store of an audit's problem -> the step that repairs it."""
 CODES = {"index": Step.ARCHIVE, "aside": Step.REWRITE}
-"""The same by code, of the other stores."""
+"""The same by code, for the other stores."""
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong, and what is done about it."""
+    """A fault, and its repair."""
 
     text: str
     step: Step | None
-    """None: nothing can be done."""
+    """None: it cannot be repaired."""
     does: str = ""
-    """More about the step."""
+    """Details of the step."""
 
 
 def all_faults(diagnosis: Diagnosis, chain: str, until: int, *, restored: bool) -> list[Fault]:
-    """Everything that is wrong, in the order of a report. `until` is the last position that the
-    archive is to have; `restored`: log and archive are copies of before.
+    """All faults, in the order of a report. `until` is the position that the archive has to reach;
+    `restored`: log and archive are restored backups.
     """
     mark = checkpoint_fault(diagnosis, until)
     archived = diagnosis.checkpoint.position if diagnosis.checkpoint else 0
@@ -78,7 +78,7 @@ def of_order(order_id: str) -> str:
 
 
 def recreation_faults(diagnosis: Diagnosis, *, restored: bool) -> Iterator[Fault]:
-    """Why the log cannot go on in its epoch."""
+    """The reasons that the log cannot continue in its epoch."""
     meta, checkpoint, end = diagnosis.meta, diagnosis.checkpoint, diagnosis.proof.proved_end
     if diagnosis.empty and not meta.fault and not restored:
         return
@@ -151,7 +151,7 @@ def _rows(diagnosis: Diagnosis, until: int) -> Iterator[Fault]:
 
 
 def _audited(diagnosis: Diagnosis, *, moved: bool) -> Iterator[Fault]:
-    """What an audit finds beside the events: those were looked at here, copy by copy."""
+    """The audit's problems outside the events, which are checked here copy by copy."""
     for problem in diagnosis.problems:
         if problem.store in STEPS:
             yield Fault(describe(problem), STEPS[problem.store])
@@ -166,7 +166,7 @@ def _audited(diagnosis: Diagnosis, *, moved: bool) -> Iterator[Fault]:
 
 
 def unarchived_losses(diagnosis: Diagnosis) -> list[Lost]:
-    """What is lost of what only the log had."""
+    """The lost events that only the log had."""
     return [lost for lost in diagnosis.proof.lost if lost.position > diagnosis.archived_end]
 
 
@@ -186,12 +186,12 @@ def _lost(diagnosis: Diagnosis) -> Iterator[Fault]:
 
 
 def archived_losses(diagnosis: Diagnosis) -> list[Lost]:
-    """What is lost of what the archive had: nothing is made of the rest of it."""
+    """The lost events that the archive had: they cannot be restored."""
     return [lost for lost in diagnosis.proof.lost if lost.position <= diagnosis.archived_end]
 
 
 def _log(diagnosis: Diagnosis) -> Iterator[Fault]:
-    """What the log server holds besides the events; it is rewritten in the same epoch."""
+    """The faults of the log server besides the events; the log is rewritten in the same epoch."""
     meta = diagnosis.meta
     for text in diagnosis.target.faults:
         yield Fault(f"log: {text}", Step.REWRITE)
@@ -202,7 +202,7 @@ def _log(diagnosis: Diagnosis) -> Iterator[Fault]:
 
 
 def _chain(diagnosis: Diagnosis, chain: str) -> Iterator[Fault]:
-    """Log and archive are of one chain, once they have one history."""
+    """Checks that log and archive belong to one chain, if they have a common history."""
     theirs = diagnosis.meta.chain
     if not chain or not diagnosis.common:
         return
@@ -213,7 +213,7 @@ def _chain(diagnosis: Diagnosis, chain: str) -> Iterator[Fault]:
 
 
 def checkpoint_fault(diagnosis: Diagnosis, until: int) -> str:
-    """What is wrong with the checkpoint, if the archive ends there."""
+    """The fault of the checkpoint, if the archive ends at that position; empty: none."""
     checkpoint = diagnosis.checkpoint
     if checkpoint is None:
         return "there is none" if until else ""
@@ -224,9 +224,7 @@ def checkpoint_fault(diagnosis: Diagnosis, until: int) -> str:
     stored = diagnosis.proved.get(until)
     if stored is not None and stored.time_us != checkpoint.time_us:
         return "it has another time than its event"
-    if (
-        diagnosis.target.faults
-    ):  # the entry may be made again, and the checkpoint is told of it then
+    if diagnosis.target.faults:  # the entry may be rewritten, and the checkpoint updated with it
         return ""
     digest = diagnosis.target.digest_at(until)
     return "" if digest in (b"", checkpoint.digest) else "it does not know the log's entry there"

@@ -1,4 +1,6 @@
-"""What the log server keeps beside the events, made from the orders that these add up to. Pure."""
+"""The heads and idempotency keys that the log server keeps beside the events, from the orders.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from events.recovery.log_rebuild import Claim, RestoredHead, RestoredIdempotency
 
 
 def names_in(log: EventLog, lives: Lives) -> list[RestoredIdempotencyKey]:
-    """The keys that orders were posted with: while these are open, and then for a window."""
+    """The idempotency keys of submissions: of open orders, and of orders that ended within the
+    window.
+    """
     names: dict[str, RestoredIdempotencyKey] = {}
-    for asked in lives.submitted.values():  # of two orders that had one name the later has it
+    for asked in lives.submitted.values():  # of two orders with one key the later has it
         keys = names_of(log.keys, asked.account, asked.order_id, asked.fact)
         until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
         names |= (
@@ -23,7 +27,7 @@ def names_in(log: EventLog, lives: Lives) -> list[RestoredIdempotencyKey]:
 
 
 def claims_in(log: EventLog, lives: Lives) -> dict[bytes, Claim]:
-    """By order id: what a key that names the order has to hold."""
+    """Order id -> the value that a key of the order must have."""
     claims = {}
     for asked in lives.submitted.values():
         until_ms = None if asked.ended_us is None else asked.ended_us // 1000 + log.window_ms
@@ -32,7 +36,7 @@ def claims_in(log: EventLog, lives: Lives) -> dict[bytes, Claim]:
 
 
 def known_in(lives: Lives, *, archived: int, heads_kept_ms: int, now_us: int) -> list[RestoredHead]:
-    """The heads that are to stand: of open orders, and of those that ended lately."""
+    """The heads to be written: of open orders, and of those that ended recently."""
     known = [order_history.known() for order_history in lives.open.values()]
     for history in lives.ended.values():
         kept_ms = None

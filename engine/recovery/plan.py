@@ -1,4 +1,4 @@
-"""From a diagnosis to what is to be done about it, and what a person has to agree to.
+"""Turns a diagnosis into a plan, and lists the options that an operator has to give.
 
 Rule of this file: pure.
 """
@@ -26,44 +26,44 @@ COMMAND = "engine repair"
 
 
 class Words(NamedTuple):
-    """What a person has agreed to on the command line."""
+    """The options that an operator has given on the command line."""
 
     restored: bool = False
-    """Log and archive are copies of before."""
+    """Log and archive are restored backups."""
     drop_after: int | None = None
-    """Rows of the archive behind this position may be deleted."""
+    """Rows of the archive after this position may be deleted."""
     accept_loss: bool = False
-    """Events of which no copy is left may stay lost."""
+    """Events without any copy may stay lost."""
     word: Word = Word()
-    """Who accepts it, and why."""
+    """The person who accepts the loss."""
 
 
 class Plan(NamedTuple):
-    """What is wrong and what a repair would do."""
+    """The faults and the steps of a repair."""
 
     faults: list[Fault]
     steps: list[Step]
     lost: list[str]
-    """What no step brings back."""
+    """Losses that no step restores, as text."""
     command: str
-    """That does it; empty where there is nothing to do."""
+    """The command that carries it out; empty where no step is needed."""
     refused: str
-    """Why nothing is done without another word; empty where the words are there."""
+    """The reason that no step runs without a further option; empty: none is missing."""
     drop_after: int | None
     archive_until: int
-    """The last position that the archive is to have."""
+    """The position that the archive has to reach."""
     checkpoint: bool
-    """Whether the checkpoint is to be written."""
+    """Whether the checkpoint has to be written."""
 
     @property
     def why(self) -> str:
-        """What is wrong, in one line; empty where all is sound."""
+        """The faults, in one line; empty: none."""
         more = f" (and {len(self.faults) - 1} more)" if len(self.faults) > 1 else ""
         return self.faults[0].text + more if self.faults else ""
 
     @property
     def does(self) -> list[str]:
-        """The steps in words."""
+        """The steps, as text."""
         lines = []
         for step in self.steps:
             details = dict.fromkeys(f.does for f in self.faults if f.step is step and f.does)
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 
 def plan(diagnosis: Diagnosis, chain: str, words: Words) -> Plan:
-    """Returns what to do. `chain` is the one that the settings name; empty where they name none."""
+    """Returns the plan. `chain` is the chain of the settings; empty: they name none."""
     proof = diagnosis.proof
     recreates = any(recreation_faults(diagnosis, restored=words.restored))
     until = _archive_end(diagnosis, recreates=recreates)
@@ -97,7 +97,7 @@ def plan(diagnosis: Diagnosis, chain: str, words: Words) -> Plan:
 
 
 def _archive_end(diagnosis: Diagnosis, *, recreates: bool) -> int:
-    """The last position that the archive is to have."""
+    """The position that the archive has to reach."""
     proof = diagnosis.proof
     whole = recreates and diagnosis.same
     end = proof.proved_end if whole else min(proof.proved_end, diagnosis.archived_end)
@@ -105,7 +105,7 @@ def _archive_end(diagnosis: Diagnosis, *, recreates: bool) -> int:
 
 
 def _steps(diagnosis: Diagnosis, faults: Sequence[Fault]) -> list[Step]:
-    """The steps that mend the faults, in their order."""
+    """The steps that repair the faults, in their order."""
     steps = sorted({f.step for f in faults if f.step is not None}, key=list(Step).index)
     if Step.REBUILD_LOG in steps and Step.REWRITE in steps:
         steps.remove(Step.REWRITE)
@@ -116,7 +116,7 @@ def _steps(diagnosis: Diagnosis, faults: Sequence[Fault]) -> list[Step]:
 
 
 def _command(diagnosis: Diagnosis, words: Words, drop_after: int | None) -> str:
-    """The command that agrees to everything that the plan needs."""
+    """The command with all options that the plan needs."""
     loses = unarchived_losses(diagnosis) or archived_losses(diagnosis)
     agreements = [
         *(["--restored"] if words.restored or diagnosis.promoted else []),
@@ -147,7 +147,9 @@ def _refused(
 
 
 def _other_chain(diagnosis: Diagnosis, chain: str, *, founding: bool) -> str:
-    """Why nothing is touched: to ask our chain what was executed would be to hear "nothing"."""
+    """The reason to change nothing: the chain of the settings would report no executions for the
+    orders of another chain.
+    """
     named = {"log": diagnosis.meta.chain, "archive": diagnosis.archive_chain}
     others = [what for what, theirs in named.items() if chain and theirs not in ("", chain)]
     if not others or (diagnosis.common and len(others) == 1 and not founding):

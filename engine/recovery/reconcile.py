@@ -1,8 +1,8 @@
-"""Which events can be proved, of those that the archive and the log hold.
+"""Determines which events of archive and log are proved.
 
-Rule of this file: pure. An event is proved where its hash follows from the hash of the event before
-it in its order. At each position the archive's copy and the log's are tried; the first that follows
-is the event. A position without one is lost, and with it what its order said afterwards.
+Rule of this file: pure. An event is proved where its hash follows from the hash of the previous
+event of its order. At each position the copies of archive and log are tried; the first that follows
+is the event. A position without one is lost, and so are the later events of its order.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from events.types import Event, OrderSubmitted, current_name, decode
 from projections.postgres.unreadable import read_event
 
 VERSION_LIMIT = 2**31
-"""Of the archive's column."""
+"""The limit of the archive's column."""
 
 
 class Lost(NamedTuple):
-    """A position of which neither store has the event."""
+    """A position whose event neither store has."""
 
     position: int
     order_id: str
-    """Empty where nothing tells it."""
+    """Empty where it is unknown."""
     detail: str
     digest: bytes = b""
-    """Of the row that stands there; empty: there is none."""
+    """Of the row at the position; empty: no row."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -57,17 +57,17 @@ def archived_event(stored: Stored) -> LabelledEvent:
 
 
 class Submitted(NamedTuple):
-    """What an order was asked for with."""
+    """The submission of an order."""
 
     order_id: str
     account: str
     fact: OrderSubmitted
     ended_us: int | None = None
-    """None while it is open."""
+    """None while the order is open."""
 
 
 class Lives:
-    """Orders folded as their events come: those that are open, and what may be asked of others."""
+    """Folds orders from their events: the open ones, and what is needed of others."""
 
     def __init__(self, ended_since_us: int, named_since_us: int) -> None:
         self.open: dict[str, OrderHistory] = {}
@@ -84,7 +84,7 @@ class Lives:
         self._named_since_us = named_since_us
 
     def add(self, stored: Stored, order_id: str) -> None:
-        """The next proved event."""
+        """Adds the next proved event."""
         if order_id in self.unfolded:
             return
         history = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
@@ -108,7 +108,7 @@ class Lives:
         self._put(history, time_us)
 
     def resume(self, kept: Resumed) -> None:
-        """An order goes on from a state that was kept: events of it are lost."""
+        """Continues an order with lost events from the state that was kept."""
         order_id = kept.order.id
         before = self.open.pop(order_id, None) or self.ended.pop(order_id, None)
         asked = before.submitted if before is not None else None
@@ -118,7 +118,7 @@ class Lives:
         self._put(history, history.changed_us)
 
     def forget(self, order_id: str) -> None:
-        """Nothing is known of an order any more."""
+        """Drops an order."""
         self.open.pop(order_id, None)
         self.ended.pop(order_id, None)
         self.submitted.pop(order_id, None)
@@ -138,7 +138,7 @@ class Lives:
 
 
 class Reconciliation:
-    """Fed with every position from 1 on."""
+    """Is fed every position from 1 on."""
 
     def __init__(self, lives: Lives, *, trusts_log: bool, losses: Losses = NONE) -> None:
         """`trusts_log`: where both copies are intact and differ, the log's counts; `losses` are
@@ -187,7 +187,7 @@ class Reconciliation:
             self.lives.add(stored, order_id)
         self.proved_end, self.last = position, stored
         expected = archived_event(stored)
-        # A row that names the event as the build before did is sound.
+        # A row with the event's former name is sound.
         if [row._replace(name=current_name(row.name)) for row in archived] != [expected]:
             self.rows.append(expected)
         return stored
@@ -233,7 +233,7 @@ class Reconciliation:
         body = bytes(candidate.record.body)
         known = envelope_of(body)
         if known is None:
-            # No build of ours can read it. It is archived all the same, where both copies agree.
+            # No build can read it. It is still archived, where both copies agree.
             copies = [row.stored.record for row in archived]
             agree = bool(copies) and copies == [stored.record for stored in logged]
             return (
@@ -265,7 +265,7 @@ class Reconciliation:
 
     @property
     def gone(self) -> list[Lost]:
-        """All that is not proved."""
+        """All positions that are not proved."""
         return [*self.lost, *self.beyond]
 
     def end(self) -> None:
@@ -277,17 +277,17 @@ class Reconciliation:
         self.regained += [p for p in self.losses.positions if not 1 <= p <= self.position]
 
     def breaks(self, order_ids: Sequence[str]) -> None:
-        """Nothing more is proved of these orders: an event of theirs is known to be lost."""
+        """Stops proving events of these orders, because an event of theirs is known to be lost."""
         self._broken.update(set(order_ids) - SYSTEM_STREAM_IDS)
 
 
 def _kept(loss: Loss) -> bool:
-    """Whether the state that was kept with a loss is one of it."""
+    """Whether the state kept with a loss belongs to it."""
     return loss.resumed is None or loss.resumed.fits(loss.order_id, loss.position)
 
 
 def envelope_of(body: bytes | msgspec.Raw) -> tuple[str, int] | None:
-    """Order and version of an event, known or not; None for what is no event."""
+    """Order id and version of an event, known or not; None for bytes that are not an event."""
     try:
         known = _envelope.decode(body)
     except msgspec.DecodeError:

@@ -1,8 +1,8 @@
 """Recreates a lost log from the archive, in a new epoch.
 
-First every process is fenced off, until the end: no order is accepted, recorded or sent. Then the
-archive and the leftovers of the log are read and, once no transaction of before can land any more,
-the chain is asked what it executed. All of it becomes a log in one step.
+First every process is fenced off until the end: no order is accepted, recorded or sent. Then the
+archive and the remains of the log are read. Once no earlier transaction can land any more, the
+chain is queried for the transactions that it executed. The new log is written in one step.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from events.recovery.log_rebuild import LogRebuild
 from projections.postgres import tables
 
 FENCED_S = 3.0
-"""Every process has noticed by then: gateways look twice a second."""
+"""The time after which every process has noticed the fence: gateways check twice a second."""
 POLL_S = 0.2
 ORDERS = 500
-"""Orders that the chain or the archive is asked about at once."""
+"""Orders in one query of the chain or the archive."""
 LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_S = 200.0
 """So far our node may be behind a builder's; what lies further ahead is of another chain."""
 
 
 class Repaired(NamedTuple):
-    """What was done."""
+    """The result of a recreation."""
 
     epoch: int
     position: int
@@ -67,16 +67,16 @@ async def rebuild_log(
     wallet: ChainHistory,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Repaired:
-    """Recreates the log. Can be begun again wherever it broke off.
+    """Recreates the log. Can be repeated wherever it was interrupted.
 
-    `progress` is called with the blocks waited for and how many they are in all. Raises
-    RepairError, ChainError, LogError, ArchiveUnavailable or asyncpg's errors.
+    `progress` is called with the blocks waited for and their total. Raises RepairError, ChainError,
+    LogError, ArchiveUnavailable or asyncpg's errors.
     """
     theirs = await archive.chain()
-    if theirs and theirs != log.chain:  # our chain would answer that nothing was executed
+    if theirs and theirs != log.chain:  # the chain of the settings would report no executions
         raise RepairError(other_chain("archive", theirs))
     async with archive.alone(LOCK) as alone:
-        if not await alone():  # the slower would put its old heads under the log of the other
+        if not await alone():  # the slower would write its old heads under the other's log
             raise RepairError("another repair is under way")
         work = LogRebuild(log.url, log.keys)
         try:
@@ -86,7 +86,7 @@ async def rebuild_log(
 
 
 class _Fence(NamedTuple):
-    """The chain when the log was fenced."""
+    """The state of the chain when the log was fenced."""
 
     since: float
     """By the monotonic clock, in seconds."""
@@ -107,7 +107,7 @@ class _Recreation:
     still_alone: Callable[[], Awaitable[bool]]
 
     async def run(self) -> Repaired:
-        """The steps. Their order is vital."""
+        """Runs the steps. Their order is vital."""
         await self._check_chain_history()
         epoch_before = await self.work.epoch()
         fence = await self._fence()
@@ -118,7 +118,7 @@ class _Recreation:
         adopted = adopt(gathered)
         executed = await self._executed(adopted.open_ids, gathered.unknown_since_us)
         plan = plan_recreation(gathered, adopted, executed, now_us=now_us)
-        # The last question to the chain: all that may go wrong with it does before a write.
+        # The last query of the chain: it can fail only before the first write.
         strangers = await self._strangers(gathered.last, adopted.histories)
         await self._check_still_fenced()
         epoch = max(epoch_before, checkpoint.epoch) + 1

@@ -1,7 +1,7 @@
 """Rewrites the log from the events, in its epoch: no event is lost.
 
-Every process is fenced off meanwhile. Every event up to the log's end is proved, each send among
-them, so that the chain need not be asked.
+Every process is fenced off meanwhile. Every event up to the log's end is proved, including each
+send, so that the chain need not be queried.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ KEPT = (b"aside", b"base", b"verified")
 
 
 async def rewrite(log: EventLog, archive: Archive, diagnosis: Diagnosis) -> None:
-    """Fences, proves what came since, writes. Can be begun again wherever it broke off.
+    """Fences, proves the events since the diagnosis, writes. Can be repeated wherever it was
+    interrupted.
 
     Raises RepairError, LogError, ArchiveUnavailable or asyncpg's errors.
     """
@@ -47,9 +48,7 @@ async def rewrite(log: EventLog, archive: Archive, diagnosis: Diagnosis) -> None
 
 
 async def _proved(work: LogRebuild, diagnosis: Diagnosis) -> tuple[Meta, Target]:
-    """Proves the events up to the log's end. Raises RepairError where it is not the log of the
-    diagnosis.
-    """
+    """Proves the events up to the log's end. Raises RepairError where the log has changed since."""
     meta, entries, proof = await work.meta(), await work.entries(), diagnosis.proof
     end = meta.position
     if end is None or meta.epoch != diagnosis.meta.epoch or proof.position != proof.proved_end:

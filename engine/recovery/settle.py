@@ -1,7 +1,8 @@
-"""Settles a parked order by the chain's record: reads its transaction and records the outcome.
+"""Settles a parked order from the chain's record: reads its transaction and records the outcome.
 
-Nothing is guessed. A transaction counts once it is finalized and our wallet paid for it, and its
-order is closed with what moved. What the record does not tell is refused, with a code.
+Nothing is guessed. A transaction counts once it is finalized and this engine's wallet paid for it;
+its order is closed with the recorded amounts. Anything that the record does not show is refused,
+with a code.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ async def settle(
     reason: str,
     actor: str,
 ) -> Settled:
-    """Closes a parked order; the order after it, and whether that had been done before.
+    """Closes a parked order; returns the order, and whether it had been closed before.
 
     Raises NotSettled with a code, NotAllowed, LogError, ArchiveUnavailable, or
     `msgspec.DecodeError` where its events cannot be read.
@@ -85,7 +86,7 @@ def settler(settings: Settings, log: EventLog, archive: Archive) -> Settles:
 
 
 class _Asked:
-    """One order, and what was asked of the chain about it."""
+    """An order, and the chain's answers about it."""
 
     def __init__(
         self, log: EventLog, archive: Archive, wallet: ChainHistory, order: Order, signature: str
@@ -140,7 +141,7 @@ class _Asked:
         return records[0]
 
     async def _dead(self, reason: str, actor: str, missing: VenueRefusal) -> list[Fact]:
-        """What was sent is nowhere: the order fails once that is proved."""
+        """Fails the order once it is proved that no transaction of it landed or can land."""
         assert self._order.transaction is not None, "the caller has looked"
         height = await self._wallet.proved_dead(self._order.transaction)
         if not height:
@@ -148,7 +149,7 @@ class _Asked:
         return settlement.dead(self._order, height, reason, actor)
 
     async def _check_unclaimed(self, signature: str) -> None:
-        """Whether no other order has this transaction: it names none itself."""
+        """Checks that no other order has this transaction, which names no order itself."""
         end = await self._log.position()
         cursor = 0
         while True:

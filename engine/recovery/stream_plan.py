@@ -1,4 +1,4 @@
-"""The log's stream as it is to stand: entries that are intact stay, what is missing is made.
+"""The log's stream after a repair: intact entries stay, missing ones are written.
 
 Rule of this file: pure.
 """
@@ -16,15 +16,15 @@ from events.recovery.stream_survey import RawEntry, stored_in
 from events.streams.hash_chain import encode_record
 
 EVENTS = 500
-"""As many as an append writes at most."""
+"""The most events that one append writes."""
 
 
 class Target(NamedTuple):
-    """The stream as it is to stand."""
+    """The stream after the repair."""
 
     entries: list[LogEntry]
     faults: list[str]
-    """Where the one that is there differs."""
+    """The differences from the current stream."""
 
     def digest_at(self, position: int) -> bytes:
         """What a checkpoint there keeps of the entry; empty where no entry holds it."""
@@ -87,7 +87,7 @@ def _intact(
 
 
 def entry_of(events: Sequence[Stored]) -> LogEntry:
-    """Events that follow each other, as one entry."""
+    """One entry of consecutive events."""
     data = array(len(events)) + b"".join(
         encode_record(stored.record.hash, bytes(stored.record.body)) for stored in events
     )
@@ -95,7 +95,7 @@ def entry_of(events: Sequence[Stored]) -> LogEntry:
 
 
 def _fits(events: Sequence[Stored], following: Stored | None) -> bool:
-    """Whether the next event may stand in the same entry: all of one have its time."""
+    """Whether the next event may be in the same entry: all events of an entry have its time."""
     if following is None or following.position != events[-1].position + 1:
         return False
     return len(events) < EVENTS and events[0].time_us == following.time_us

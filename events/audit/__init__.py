@@ -1,5 +1,5 @@
-"""What must hold of log, archive and all that is kept beside them, and how it is checked.
+"""The audit: checks the log, the archive and everything derived from them against the events.
 
-Imports log, archive and commands, and repairs nothing. Public: `verify`, `proof`, `replay`,
-`status_counts`.
+Imports log, archive, commands and the index tables of `events/recovery`; repairs nothing. Public:
+`verify`, `proof`, `replay`, `status_counts`.
 """

@@ -1,4 +1,4 @@
-"""The columns that stand beside an archived event's body, held against the body. Pure."""
+"""Compares the columns beside an archived event's body with the body. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import decode_event
 
 UNKNOWN = "Unknown"
-"""The type of an event that the build which archived it could not read."""
+"""The type of an event that the archiving build could not read."""
 CLOCK_US = 10_000_000
-"""A server's clock may be set back by so much: doctor calls more a fault."""
+"""The largest step back of a server's clock that is tolerated; doctor reports a larger one."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -28,7 +28,7 @@ _envelope = msgspec.msgpack.Decoder(_Envelope)
 
 
 def label_faults(row: LabelledEvent) -> Iterator[tuple[str, str]]:
-    """Each column that differs from the body, and how."""
+    """The columns that differ from the body: (column, detail)."""
     body = bytes(row.stored.record.body)
     for name, value, expected in zip(
         ("order_id", "version", "type"),
@@ -41,7 +41,7 @@ def label_faults(row: LabelledEvent) -> Iterator[tuple[str, str]]:
 
 
 def _expected(body: bytes, named: str) -> tuple[str, int, str]:
-    """What the projector writes beside a body."""
+    """The columns that the projector writes beside a body."""
     try:
         event = decode_event(body)
         # The build that archived it may not have known it, or known it by a former name.
@@ -66,14 +66,14 @@ def _version(version: int) -> int:
 
 
 class Clock:
-    """Whether the times beside the events are those of one clock, which goes on."""
+    """Checks that the times beside the events come from one clock that does not run backwards."""
 
     def __init__(self, now_us: int) -> None:
         self._latest_us = 0
         self._now_us = now_us
 
     def fault(self, time_us: int) -> str:
-        """What is wrong with the next time; empty: nothing."""
+        """The problem of the next time; empty: none."""
         if time_us > self._now_us + CLOCK_US:
             return f"column time_us is {time_us}, which is still to come"
         if time_us < self._latest_us - CLOCK_US:

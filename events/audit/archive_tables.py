@@ -1,4 +1,4 @@
-"""The tables beside the archived events, compared with what the events add up to."""
+"""Compares the tables beside the archived events with the fold of the events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ArchiveTables:
         self._log_key = log_key
 
     async def check_checkpoint(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """The checkpoint belongs to this log, and to the archive's last event."""
+        """Checks that the checkpoint belongs to this log and to the last archived event."""
         end, key = checkpoint.position, "checkpoints"
         for newest in await snapshot.at([end]):
             if newest.time_us != checkpoint.time_us:
@@ -68,12 +68,14 @@ class ArchiveTables:
             self._report(end, "checkpoint", detail, ARCHIVE, key)
 
     async def _entry_digest(self, position: int) -> bytes | None:
-        """None: a hole, which was reported, or trimmed since. Raises Damaged."""
+        """The digest of the log entry; None for a hole, which is reported, or a trimmed entry.
+        Raises Damaged.
+        """
         entry = await self._reader.entry_at(position)
         return None if entry is None else sha256(entry.data).digest()
 
     async def check_orders(self, snapshot: Snapshot) -> None:
-        """Each row is what the events of its order add up to."""
+        """Checks that each row is the fold of its order's events."""
         rows = RowCheck(self._auditor, self._columns)
         async for order_rows in snapshot.orders():
             for row in order_rows:
@@ -81,7 +83,7 @@ class ArchiveTables:
         rows.finish()
 
     async def check_parked(self, snapshot: Snapshot) -> None:
-        """Orders are left out of the fold only where their events cannot be folded."""
+        """Checks that only orders whose events cannot be folded are left out of the fold."""
         for order_id in await snapshot.parked():
             at = self._auditor.last_position(order_id)
             known = self._auditor.is_sound(order_id)

@@ -1,8 +1,8 @@
-"""What can be proved of a log: the events continue each other, and all copies say the same.
+"""The checks of an audit: events continue their orders, and all copies agree.
 
-Rule of this file: pure. It is fed events in order of position, rows and heads, and names what is
-wrong with the first position at which it is. An order with a fault is not looked at further: the
-faults that follow from the first would only hide it.
+Rule of this file: pure. It is fed events in order of position, rows and heads, and reports each
+problem at its first position. An order with a problem is not checked further, because the problems
+that follow from the first would hide it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def _difference(logged: Stored, archived: Stored) -> str:
 
 
 class Asked(NamedTuple):
-    """A request that has a name."""
+    """The submission of an order that has idempotency keys."""
 
     account: str
     fact: OrderSubmitted
     ended_us: int | None = None
-    """When its order ended, by the log server's clock."""
+    """The time at which the order ended, by the log server's clock; None: it is open."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -58,32 +58,32 @@ _envelope = msgspec.msgpack.Decoder(_Envelope)
 
 
 class Auditor:
-    """Checks a log from its first event on."""
+    """Checks a log from its first event."""
 
     def __init__(self, names_since_us: int = 0, losses: Losses = NONE) -> None:
-        """Names of orders that ended before `names_since_us` are of no interest; `losses` are
-        those that were accepted.
+        """Ignores the idempotency keys of orders that ended before `names_since_us`. `losses` are
+        the accepted losses.
         """
         self.losses = losses
         self.accepted: list[Loss] = []
-        """Those that hold: nothing else is wrong at their positions."""
+        """The accepted losses at whose positions nothing else is wrong."""
         self.position = 0
-        """The last one seen."""
+        """The position of the last event read."""
         self.asked: dict[str, Asked] = {}
-        """What was asked for under names of the client's."""
+        """Order id -> its submission, of orders with idempotency keys."""
         self._names_since_us = names_since_us
         self.problems: list[Problem] = []
         self._open: dict[str, Open] = {}
         self._ended: dict[str, Ended] = {}
         self._broken: set[str] = set()
-        """Orders whose events do not continue each other: what follows is not judged."""
+        """Orders whose events do not continue each other: later ones are not checked."""
         self._told: set[tuple[str, str, str]] = set()
-        """Stores, keys and orders of which something was said."""
+        """(store, key, order id) of the reported problems."""
         self._awaited: dict[str, OrderHead] = {}
 
     @property
     def orders(self) -> int:
-        """How many orders were seen."""
+        """The number of orders read so far."""
         seen = len(self._open) + len(self._ended)
         return seen - sum(
             order_id in self._open or order_id in self._ended for order_id in SYSTEM_STREAM_IDS
@@ -99,7 +99,7 @@ class Auditor:
         store: str = LOG,
         key: str = "",
     ) -> None:
-        """Adds a problem, unless its order has one in the same store already."""
+        """Adds a problem. A second problem of an order in the same store and key is dropped."""
         if order_id:
             if (store, key, order_id) in self._told:
                 return
@@ -112,7 +112,7 @@ class Auditor:
         self.report(position, order_id, code, detail, store=store)
 
     def known(self, order_id: str) -> int | None:
-        """The version of an order that is open; 0: it has ended, or broke. None: no event names
+        """The version of an open order; 0: it has ended, or its chain is broken; None: no event of
         it.
         """
         if (seen := self._open.get(order_id)) is not None:
@@ -120,7 +120,7 @@ class Auditor:
         return 0 if order_id in self._ended or order_id in self._broken else None
 
     def sound_ids(self) -> list[str]:
-        """The orders that are open, and whose events continue each other."""
+        """The open orders whose events continue each other."""
         return [order_id for order_id in self._open if order_id not in self._broken]
 
     def is_sound(self, order_id: str) -> bool | None:
@@ -139,7 +139,7 @@ class Auditor:
         return seen.order if seen is not None and order_id not in self._broken else None
 
     def last_position(self, order_id: str) -> int:
-        """Of the newest event of an order; that of the log, where it is not known."""
+        """The position of the newest event of an order; the log's, where the order is unknown."""
         if (seen := self._open.get(order_id)) is not None:
             return seen.positions[-1]
         ended = self._ended.get(order_id)
@@ -148,7 +148,7 @@ class Auditor:
     # -- events --------------------------------------------------------------------------------
 
     def event(self, stored: Stored, store: str = LOG) -> None:
-        """The next event of the log, and the store that it was read from."""
+        """Checks the next event of the log. `store` is the store that it was read from."""
         position, _, record = stored
         if position != self.position + 1:
             self.lost(position - 1)
@@ -163,7 +163,7 @@ class Auditor:
             self._continues(stored, body, event, store)
 
     def lost(self, through: int) -> None:
-        """No store holds the events that follow, through a position."""
+        """Reports that no store holds the next events, up to and including `through`."""
         for loss in self.losses.between(self.position + 1, through):
             if not loss.digest:
                 self.lost(loss.position - 1)
@@ -174,8 +174,8 @@ class Auditor:
             self.position = through
 
     def accept(self, loss: Loss) -> None:
-        """The event at the next position is lost, which was accepted: its order goes on from the
-        state that was kept, or is not judged any further.
+        """Skips the next position, whose event is an accepted loss. Its order continues from the
+        state kept with the loss, or is not checked further.
         """
         self.position = max(loss.position, self.position)
         self.accepted.append(loss)
@@ -258,7 +258,9 @@ class Auditor:
     # -- copies --------------------------------------------------------------------------------
 
     def copies(self, logged: Stored, archived: Stored) -> None:
-        """The next event, of which log and archive have a copy: the one that continues counts."""
+        """Checks the next event, given the copies of log and archive. The copy that continues its
+        order is used.
+        """
         what = _difference(logged, archived)
         if not what:
             self.event(archived, ARCHIVE)
@@ -278,7 +280,9 @@ class Auditor:
         self.event(archived, ARCHIVE)
 
     def heads(self, loaded: Iterable[tuple[str, OrderHead | None]]) -> None:
-        """Heads of orders. Those that are ahead are compared once the events are there."""
+        """Compares heads with their orders. A head that is ahead is compared once its events are
+        read.
+        """
         for order_id, head in loaded:
             seen = self._open.get(order_id)
             if order_id in self._broken:
@@ -295,24 +299,24 @@ class Auditor:
                 self._same_head(seen, head)
 
     def head_expires(self, order_id: str, left_ms: int) -> None:
-        """Reports an open order whose head will go."""
+        """Reports an open order whose head has a TTL."""
         at = self.last_position(order_id)
         self._head(at, order_id, f"it is open, and its head goes in {left_ms} ms")
 
     def missing_events(self) -> None:
-        """Reports heads that told of events which never came."""
+        """Reports heads that refer to events which were never read."""
         for order_id, head in self._awaited.items():
             at = head.positions[-1] if head.positions else self.position
             self._head(at, order_id, f"its head has version {head.version}, the log not")
         self._awaited.clear()
 
     def open_ids(self, size: int) -> Iterator[list[str]]:
-        """The orders that have not ended, in parts."""
+        """The open orders, in pages of `size`."""
         ids = list(self._open)
         return (ids[at : at + size] for at in range(0, len(ids), size))
 
     def order_ids(self, size: int) -> Iterator[list[str]]:
-        """All orders seen, in parts."""
+        """All orders, in pages of `size`."""
         ids = [*self._open, *self._ended]
         return (ids[at : at + size] for at in range(0, len(ids), size))
 

@@ -1,7 +1,7 @@
-"""Everything that the log's server keeps beside the events, as it stands: for those who audit.
+"""Reads everything that the log server keeps beside the events, for the audit.
 
-Rule of this file: nothing is taken for granted. A key of another type, or a value that nobody
-wrote, is an answer too, and raises nothing.
+Rule of this file: any content is possible. A key of the wrong type or a malformed value is an
+answer, and raises nothing.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ ANSWER_S = 30.0
 
 
 class Name(NamedTuple):
-    """A client's name for an order."""
+    """An idempotency key of a client."""
 
     key: str
     value: bytes
     left_ms: int
-    """Until it goes; negative: it does not."""
+    """The TTL; negative: none."""
 
 
 class Waiting(NamedTuple):
-    """What a stage has before it."""
+    """The orders that a stage has to process."""
 
     inbox: frozenset[str]
-    """Orders of entries that are not settled."""
+    """Orders of inbox entries that are not settled."""
     due: dict[str, float]
-    """Orders that wait, by the time (ms) at which they are handed over."""
+    """Order -> time (ms) at which it is delivered."""
     damaged: list[str]
-    """Ids of inbox entries that name no orders."""
+    """The ids of inbox entries that hold no order ids."""
 
 
 class Inventory:
-    """Looks at one log's keys, over a connection of its own."""
+    """Reads the keys of one log, over its own connection."""
 
     def __init__(self, url: SecretUrl, keys: Keys) -> None:
         self.keys = keys
         self._link = RedisConnection(url, "inventory")
         self.wrong_types: dict[str, str] = {}
-        """Key -> the type that it has, of keys that have to be of another one."""
+        """Key -> its type, where that is not the expected one."""
 
     async def now_us(self) -> int:
         """The server's clock."""
@@ -74,7 +74,7 @@ class Inventory:
         return list(zip(pairs[::2], pairs[1::2], strict=True))
 
     async def scores(self, key: str) -> dict[str, float]:
-        """A sorted set."""
+        """The members of a sorted set with their scores."""
         scores: dict[str, float] = {}
         cursor: Any = b"0"
         while True:
@@ -85,7 +85,7 @@ class Inventory:
                 return scores
 
     async def counts(self, key: str) -> dict[str, str]:
-        """A hash of numbers, as they are written."""
+        """The fields of a hash, as text."""
         return {k.decode(errors="replace"): v.decode(errors="replace")
                 for k, v in await self._hash(key)}  # fmt: skip
 
@@ -95,7 +95,9 @@ class Inventory:
         return entries[0][0].decode() if entries else ""
 
     async def waiting(self) -> dict[str, Waiting]:
-        """Stage -> what it has before it. Orders move from the one to the other meanwhile."""
+        """Stage -> its orders. Orders may move from due set to inbox during the call, so due sets
+        are read twice.
+        """
         waiting = {}
         for stage in STAGES:
             due = await self.scores(self.keys.due(stage))
@@ -122,7 +124,7 @@ class Inventory:
         return named, damaged
 
     async def heads(self, order_ids: Sequence[str]) -> dict[str, OrderHead | None]:
-        """The heads of these orders; None: there is none."""
+        """The heads of orders; None where there is none."""
         heads: dict[str, OrderHead | None] = {}
         for at in range(0, len(order_ids), SLICE):
             some = order_ids[at : at + SLICE]
@@ -132,18 +134,18 @@ class Inventory:
         return heads
 
     async def lives(self, order_ids: Sequence[str]) -> list[int]:
-        """How many ms the heads of these orders stay; -1: for ever, -2: there is none."""
+        """The TTLs of the orders' heads in ms; -1: no TTL, -2: no head."""
         commands = [("PTTL", self.keys.order(order_id)) for order_id in order_ids]
         return await self._link.pipeline(commands) if commands else []
 
     async def all_heads(self) -> AsyncIterator[list[str]]:
-        """The orders of all heads, in pages."""
+        """The ids of all orders that have a head, in pages."""
         prefix = self.keys.order("")
         async for keys in self._matching(f"{prefix}*"):
             yield [key[len(prefix) :] for key in keys]
 
     async def all_names(self) -> AsyncIterator[list[Name]]:
-        """The clients' names, in pages."""
+        """All idempotency keys, in pages."""
         async for keys in self._matching(f"{self.keys.idempotency('*', '*', '*')}"):
             values = await self._link.call("MGET", *keys)
             lives = await self._link.pipeline([("PTTL", key) for key in keys])
@@ -151,7 +153,7 @@ class Inventory:
             yield [Name(key, value, left) for key, value, left in rows if value is not None]
 
     async def values(self, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """What stands under these keys; None: nothing."""
+        """The values of keys; None where there is none."""
         values: dict[str, bytes | None] = {}
         for at in range(0, len(keys), SLICE):
             some = keys[at : at + SLICE]
@@ -159,7 +161,7 @@ class Inventory:
         return values
 
     async def marks(self) -> dict[str, bytes | None]:
-        """Reader -> how far it has come."""
+        """Reader -> the position that it has reached."""
         prefix, marks = self.keys.mark(""), dict[str, bytes | None]()
         async for keys in self._matching(f"{prefix}*"):
             marks |= {k[len(prefix) :]: v for k, v in (await self.values(keys)).items()}
@@ -182,7 +184,7 @@ class Inventory:
 
 
 def _named(fields: Sequence[bytes]) -> list[str]:
-    """The orders that an inbox entry names; none where it is damaged."""
+    """The order ids of an inbox entry; none where the entry is damaged."""
     values = dict(zip(fields[::2], fields[1::2], strict=False))
     joined = values.get(b"o", b"").decode(errors="replace")
     if not joined or len(joined) % ID_LENGTH:

@@ -1,8 +1,9 @@
-"""What the log's server keeps beside the events, held against what the events add up to.
+"""Compares the indexes that the log server keeps beside the events with the events.
 
-Lists, counters, inboxes, due-sets, names and marks are written in the call that writes an event,
-so each agrees with its order at any moment. The engine runs on meanwhile: an order is judged only
-if its head, loaded after the lists, is still at the version that its events had before them.
+Sorted sets, counters, inboxes, due sets, idempotency keys and marks are written in the call that
+appends an event, so each agrees with its order at any moment. The engine keeps running during an
+audit: an order is checked only if its head, loaded after the indexes, still has the version that
+its events had before.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from events.recovery.order_indexes import COUNTED, SORTED_SETS, OpenOrder, count
 
 PAGE = 500
 DUE_SLACK_MS = 2 * WAIT_MAX_MS
-"""Twice the longest wait: what is due later is never handed over."""
+"""Twice the longest wait. An order that is due later is never delivered."""
 EXPIRING_MS = 5_000
-"""A name that is as near to its end may be gone already."""
+"""An idempotency key with a shorter TTL may expire during the audit."""
 
 
 class Lists:
-    """What was read, at about one moment."""
+    """The indexes, read at about one moment."""
 
     def __init__(self) -> None:
         self.sorted_sets: dict[str, dict[str, float]] = {}
@@ -43,7 +44,7 @@ class Lists:
 
 
 async def read(inventory: Inventory) -> Lists:
-    """Everything but the heads of open orders, which are loaded afterwards. Raises LogError."""
+    """Reads the indexes; the heads of open orders are loaded afterwards. Raises LogError."""
     lists, keys = Lists(), inventory.keys
     for key in (index.key(keys) for index in SORTED_SETS):
         lists.sorted_sets[key] = await inventory.scores(key)
@@ -64,17 +65,17 @@ async def audit_lists(
     window_ms: int,
     names_kept: bool,
 ) -> None:
-    """Reports what differs. `catch_up` feeds the auditor the events that were written meanwhile;
-    `position` is that of the log.
+    """Reports the differences. `catch_up` feeds the auditor the events appended meanwhile;
+    `position` returns the log's.
     """
     await catch_up()
     versions = {order_id: auditor.known(order_id) for order_id in auditor.sound_ids()}
     lists = await read(inventory)
-    still = await position() == auditor.position  # nothing was said meanwhile
+    still = await position() == auditor.position  # nothing was appended meanwhile
     await _orders(inventory, auditor, lists, versions, still=still)
     now_us = await inventory.now_us()
     doubtful = await _names(inventory, auditor, lists, now_us // 1000, window_ms, kept=names_kept)
-    # Orders that are new belong to events that were not read yet; only those of none are strange.
+    # New orders belong to events that were not read yet: only orders without events are reported.
     await catch_up()
     _strangers(auditor, inventory, lists)
     for name in doubtful:
@@ -109,7 +110,7 @@ async def _orders(
     *,
     still: bool,
 ) -> None:
-    """Those that are open by their events: each is in the lists that its order says."""
+    """Checks that each open order is in the indexes that its state requires."""
     ids = list(versions)
     for at in range(0, len(ids), PAGE):
         some = ids[at : at + PAGE]
@@ -117,7 +118,7 @@ async def _orders(
         for order_id, left_ms in zip(some, await inventory.lives(some), strict=True):
             order, head = auditor.order(order_id), heads[order_id]
             moved = head is None or head.version != versions[order_id]
-            if type(order) is not Order or (moved and not still):  # only orders are in lists
+            if type(order) is not Order or (moved and not still):  # only orders are indexed
                 continue
             if left_ms >= 0:
                 auditor.head_expires(order_id, left_ms)
@@ -127,7 +128,9 @@ async def _orders(
 
 
 def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[str, str, str]]:
-    """Where an open order is missing, or ought not to be: (code, what, key)."""
+    """The indexes from which an open order is missing, or which hold it wrongly: (code, detail,
+    key).
+    """
     keys, owes = inventory.keys, next_stage_code(order)
     if owes == NO_STAGE:
         return
@@ -148,7 +151,7 @@ def _faults(inventory: Inventory, lists: Lists, order: Order) -> Iterable[tuple[
 def _ended(
     inventory: Inventory, auditor: Auditor, lists: Lists, versions: dict[str, int | None]
 ) -> None:
-    """Orders that had ended before the lists were read are in none of them."""
+    """Reports orders that ended before the indexes were read and are still in one."""
     keys = inventory.keys
     for key, members in lists.sorted_sets.items():
         for order_id in members:
@@ -162,7 +165,7 @@ def _ended(
 
 
 def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
-    """Orders that no event names."""
+    """Reports index entries of orders that have no event."""
     keys = inventory.keys
     places: list[tuple[str, Iterable[str], str]] = [
         ("head", lists.headed, ""),
@@ -181,7 +184,7 @@ def _strangers(auditor: Auditor, inventory: Inventory, lists: Lists) -> None:
 
 
 def owed_fault(counts: dict[str, str], heads: Iterable[OrderHead]) -> str:
-    """What is wrong with the numbers of orders that are before each stage; empty: nothing."""
+    """The first counter of orders per stage that differs from the heads, as text; empty: none."""
     for field, count in count_owed(head.owes for head in heads).items():
         counted = counts.get(str(field), "0")
         if counted != str(count):
@@ -195,13 +198,14 @@ def owed_fault(counts: dict[str, str], heads: Iterable[OrderHead]) -> str:
 async def _names(
     inventory: Inventory, auditor: Auditor, lists: Lists, now_ms: int, window_ms: int, *, kept: bool
 ) -> list[Name]:
-    """A name of an open order, and of one that ended within the window, leads to that order.
+    """Checks that the idempotency keys of open orders, and of orders that ended within the window,
+    map to their orders.
 
-    Returns the names that no request has, to be looked at once all orders are known.
+    Returns the keys that belong to no submission, to be checked once all orders are known.
     """
     there = {name.key: name for name in lists.names}
     expected: dict[str, tuple[str, bytes]] = {}
-    for order_id, asked in auditor.asked.items():  # in the order of events: the newest has the name
+    for order_id, asked in auditor.asked.items():  # in the order of events: the newest has the key
         names = names_of(inventory.keys, asked.account, order_id, asked.fact)
         expected |= dict.fromkeys(names.keys, (order_id, names.value)) if names else {}
     window_ms = _window_ms(auditor, lists.names, now_ms, window_ms)
@@ -229,7 +233,9 @@ async def _names(
 
 
 def _window_ms(auditor: Auditor, names: Iterable[Name], now_ms: int, default_ms: int) -> int:
-    """How long names are kept, as those that are there tell: who audits may be set up otherwise."""
+    """The idempotency window, derived from the TTLs present: the auditing process may be configured
+    otherwise.
+    """
     windows_ms = [default_ms]
     for name in names:
         asked = auditor.asked.get(_order_of(name.value))
@@ -243,8 +249,8 @@ def _order_of(value: bytes) -> str:
 
 
 def _stray(auditor: Auditor, value: bytes) -> str:
-    """What is wrong with a name that is in no request of its order: it may have come with a later
-    one. Empty: nothing.
+    """The problem of a key that is in no submission of its order, since it may belong to a repeated
+    request; empty: none.
     """
     order_id = _order_of(value)
     if auditor.known(order_id) is None:

@@ -1,4 +1,4 @@
-"""What the log says of itself: its epoch, its end, its layout."""
+"""Reads and checks the log's meta: its epoch, position and layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from events.log import LAYOUT, UPGRADABLE_LAYOUTS
 
 
 class Meta(NamedTuple):
-    """What the log says of itself; a number is 0 where it is missing or none."""
+    """The log's meta; a number is 0 where it is missing or malformed."""
 
     there: bool
     epoch: int
@@ -20,16 +20,16 @@ class Meta(NamedTuple):
 
     @property
     def placed(self) -> bool:
-        """Whether it says where the log ends."""
+        """Whether it has a position."""
         return self.fields.get("position", b"").isdigit()
 
     def text(self, name: str) -> str:
-        """A field."""
+        """A field as text."""
         return self.fields.get(name, b"").decode(errors="replace")
 
 
 async def read_meta(inventory: Inventory, key: str, report: Report) -> Meta:
-    """Reads it, and reports what is wrong with it. `key`: of the log's meta."""
+    """Reads the meta at `key`, and reports its problems."""
     fields = await inventory.meta()
     if not fields:
         detail = "there is no log"

@@ -1,7 +1,7 @@
-"""Single marks that the log's server keeps: the halt, the orders before each stage, how far others
-have come.
+"""Compares the single values that the log server keeps with the events: the halt, the counters per
+stage, the positions of readers.
 
-Each is read around the log's position: what moved on meanwhile is read again.
+Each is read around the log's position, and read again where the log moved meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRIES = 5
 
 
 class Marks:
-    """Compares them with the events. `position`: the newest one of the log, now."""
+    """Compares the values with the events. `position` returns the log's newest position."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Marks:
         self._position = position
 
     async def check(self) -> None:
-        """All of them."""
+        """Runs all checks."""
         await self._halt()
         await self._owed()
         await self._marks()
@@ -59,7 +59,7 @@ class Marks:
         self._auditor.report(at, ENGINE_STREAM_ID, "halt", detail, store=INDEXES, key=key)
 
     async def _halted(self) -> bool | None:
-        """What the events say; None where they cannot be read."""
+        """Whether the engine is halted by its events; None where they cannot be read."""
         try:
             state = await engine_state(self._log)
         except (msgspec.DecodeError, ValueError):
@@ -67,7 +67,7 @@ class Marks:
         return state is not None and state.status is EngineStatus.HALTED
 
     async def _owed(self) -> None:
-        """The numbers of orders before each stage; where the log never rests, they are not told."""
+        """Checks the counters of orders per stage; skipped where the log moves at every try."""
         key, fault = self._log.keys.owed, ""
         for _ in range(TRIES):
             before, counts = await self._position(), await self._inventory.counts(key)
@@ -82,7 +82,7 @@ class Marks:
             return
 
     async def _marks(self) -> None:
-        """How far others have come: nobody is ahead of the log, nor of the news."""
+        """Checks that no reader is ahead of the log, and no watcher ahead of the book stream."""
         keys, at = self._log.keys, self._auditor.position
         for reader, value in (await self._inventory.marks()).items():
             if value is None or not value.isdigit() or int(value) > await self._position():

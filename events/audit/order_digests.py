@@ -20,7 +20,7 @@ from events.types import Event
 
 
 class Open:
-    """An order under way."""
+    """An open order."""
 
     __slots__ = ("hash", "order", "positions")
 
@@ -31,15 +31,15 @@ class Open:
 
 
 class Ended(NamedTuple):
-    """All that is kept of an order that ended: an audit of years has to fit into memory."""
+    """The digests of an order that has ended: the audit of a long log has to fit into memory."""
 
     version: int
     position: int
     summary: bytes
     head: bytes
-    """The same of its head, which has the newest positions only."""
+    """The summary with the positions that the head keeps, which are the newest only."""
     added: tuple[Any, ...]
-    """Its fields that older builds did not store; they are no part of the summaries."""
+    """The fields that older builds did not store; they are not part of the summaries."""
 
 
 def fault_after_end(ended: Ended, event: Event) -> tuple[str, str]:
@@ -99,7 +99,9 @@ def ended_head_fault(ended: Ended, head: OrderHead) -> str:
 
 
 def normal(state: bytes) -> bytes | None:
-    """An encoded order as this build encodes it, see `basis`: an older one knew fewer fields."""
+    """An encoded order as this build encodes it, since older builds knew fewer fields; None:
+    unreadable.
+    """
     try:
         return basis(streams.decode(state))
     except msgspec.DecodeError:
@@ -107,12 +109,12 @@ def normal(state: bytes) -> bytes | None:
 
 
 def summary(version: int, digest: bytes, positions: Sequence[int], state: bytes) -> bytes:
-    """Of an order as a head or a row has it."""
+    """The digest of an order as a head or a row has it."""
     return _digest(version, digest, positions, normal(state) or b"unreadable")
 
 
 def summary_of(seen: Open, newest: int = 0) -> bytes:
-    """With all its positions, or so many of the newest."""
+    """The digest of an open order with all its positions, or with the `newest` ones."""
     positions = seen.positions[-newest:]
     return _digest(seen.order.version, seen.hash, positions, basis(seen.order))
 

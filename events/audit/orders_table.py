@@ -1,4 +1,4 @@
-"""The orders table, held against what the events add up to. Pure."""
+"""Compares the orders table with the fold of the events. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from events.streams import State
 from events.streams.older_builds import NOTHING_ADDED, added, adds
 
 Columns = Callable[[State, bytes, Sequence[int]], Mapping[str, Any]]
-"""The columns that the projection gives an order."""
+"""Returns the columns that the projection writes for an order."""
 
 
 class RowCheck:
@@ -33,7 +33,7 @@ class RowCheck:
         positions: Sequence[int],
         columns: Mapping[str, Any],
     ) -> None:
-        """One row. `columns` holds all of them, `state` among them."""
+        """Checks a row. `columns` holds all of its columns, including `state`."""
         auditor = self._auditor
         last = positions[-1] if positions else 0
         if order_id in auditor._broken:
@@ -71,7 +71,7 @@ class RowCheck:
 
 
 def _plain(value: Any) -> Any:
-    """As it compares: asyncpg has its own types for ids and arrays."""
+    """The value in a comparable type: asyncpg has its own types for ids and arrays."""
     if isinstance(value, list):
         return tuple(value)
     return str(value) if isinstance(value, UUID) else value

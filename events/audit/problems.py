@@ -1,4 +1,4 @@
-"""What an audit says of something that is not as it must be, and of which store."""
+"""A problem that an audit reports, and the store that it is in."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ lists, inboxes and names of orders."""
 
 STORES = (LOG, ARCHIVE, ORDERS, HEADS, INDEXES)
 MEND = "engine repair"
-"""Says of each of them what would mend it, and with which command."""
+"""Lists each problem with the step that repairs it, and the command for that."""
 
 
 class Problem(NamedTuple):
-    """One thing that is not as it must be."""
+    """A difference between a store and the events."""
 
     position: int
-    """Of the event, or of the newest event that is compared."""
+    """Of the event, or of the newest event that was compared."""
     order_id: str
-    """Empty where it is about no order."""
+    """Empty for a problem of no order."""
     code: str
     detail: str
     store: str = LOG
-    """Where it is: one of `STORES`."""
+    """One of `STORES`."""
     key: str = ""
-    """The key, row or entry there, where it has a name of its own."""
+    """The key, row or entry in the store; empty where it has no name."""
 
     @property
     def mend(self) -> str:
-        """The command that tells how to mend it."""
+        """The command that lists the repairs."""
         return MEND

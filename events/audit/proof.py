@@ -85,7 +85,7 @@ def _fault(
         return "its hash is not that of its bytes and the hash before"
     try:
         event = types.decode(body)
-    except Exception:  # a newer build's, or nonsense: its hash holds, and that is all we know
+    except Exception:  # of a newer build, or malformed: only its hash is verified
         return "its bytes are not an event that this build knows"
     name = types.current_name(shown["event"])  # the document may be of a build before a renaming
     if (event.order_id, event.version, event.name) != (order_id, number, name):

@@ -1,4 +1,4 @@
-"""Replay: every order folded again from the events alone, and each decision made again.
+"""Replay: folds every order from its events alone, and repeats the recorded decisions.
 
 Rule of this file: pure. The same events give the same state hash on any machine.
 """
@@ -20,8 +20,9 @@ from events.streams import State, evolve
 from events.types import Event, Fact, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed
 
 Check = Callable[[Order, Any], Sequence[Fact] | None]
-"""What a stage decides, given the order before the fact and what the fact recorded of its inputs;
-None where that cannot be told from the fact. May raise: a refusal is a decision too."""
+"""Repeats the decision of a stage, given the order before the fact and the inputs that the fact
+recorded; None where the fact does not record them. May raise: a refusal is a decision too.
+"""
 
 Checks = Mapping[type[Fact], Check]
 
@@ -38,7 +39,7 @@ class Unreadable(Exception):
 
 
 class Mismatch(NamedTuple):
-    """A decision that comes out differently now."""
+    """A decision that differs when it is repeated."""
 
     position: int
     order_id: str
@@ -47,7 +48,7 @@ class Mismatch(NamedTuple):
 
 
 class Replay:
-    """Folds pages. With `checks`, makes the decisions again as well."""
+    """Folds pages of events. With `checks`, repeats the decisions as well."""
 
     def __init__(self, checks: Checks | None = None, losses: Losses = NONE) -> None:
         self.events = 0
@@ -57,12 +58,12 @@ class Replay:
         self.mismatches: list[Mismatch] = []
         self._checks = checks
         self._losses = losses
-        # Orders that ended are kept encoded, in a third of the memory.
+        # Orders that ended are kept encoded, which takes a third of the memory.
         self._orders: dict[str, State | bytes] = {}
 
     @property
     def orders(self) -> int:
-        """How many orders there are."""
+        """The number of orders."""
         return len(self._orders) - sum(order_id in self._orders for order_id in SYSTEM_STREAM_IDS)
 
     def page(self, page: Page) -> None:
@@ -73,7 +74,7 @@ class Replay:
             self._fold(part)
 
     def _resume(self, loss: Loss) -> None:
-        """An order goes on from the state that was kept where its events are lost."""
+        """Continues an order from the state that was kept with an accepted loss."""
         if loss.resumed is not None:
             order = loss.resumed.order
             self._orders[order.id] = streams.encode(order) if order.terminal else order
@@ -124,7 +125,7 @@ class Replay:
     def _compare(self, position: int, event: Event, check: Check, before: Order) -> None:
         try:
             decided: object = check(before, event.fact)
-        except Exception as error:  # a refusal, or a fault: either is not what was recorded
+        except Exception as error:  # a refusal or a bug: either differs from the record
             decided = error
         if decided is None:
             return
@@ -143,7 +144,7 @@ class Replay:
         return total.hexdigest()
 
     def order(self, order_id: str) -> State | None:
-        """One of the orders as it is after the last page."""
+        """An order as it is after the last page; None: unknown."""
         order = self._orders.get(order_id)
         return streams.decode(order) if isinstance(order, bytes) else order
 
@@ -156,13 +157,13 @@ def _versions(event: Event, order: State | None) -> str:
 def _discontinuous(
     page: Page, events: Sequence[Event], event: Event, order: State | None
 ) -> Unreadable:
-    """An event that does not continue its order: a copy, or one behind a hole."""
+    """The error for an event that does not continue its order: a duplicate, or one after a gap."""
     at = next(number for number, candidate in enumerate(events) if candidate is event)
     return Unreadable(page.positions[at], _versions(event, order))
 
 
 def _unreadable(page: Page) -> Unreadable:
-    """Finds the event at which reading stopped."""
+    """The error for the first event of a page that cannot be read."""
     try:
         for stored in page.stored():
             try:

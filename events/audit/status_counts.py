@@ -1,6 +1,6 @@
-"""How many orders stood in each status at a moment: read off the envelopes of all events till then.
+"""Counts orders per status at a moment, from the envelopes of all events up to then.
 
-Pure. The status after an event stands in the event; that the fold agrees is what the audit checks.
+Pure. Each event records the status after it; the audit checks that the fold agrees.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _envelopes = msgspec.msgpack.Decoder(list[_Envelope])
 
 
 class StatusCounter:
-    """Fed pages of events from the first on."""
+    """Is fed pages of events from the first on."""
 
     def __init__(self) -> None:
         self.position = 0
@@ -35,7 +35,7 @@ class StatusCounter:
         self._statuses: dict[str, str] = {}
 
     def page(self, page: Page) -> None:
-        """Takes events in. Raises `msgspec.DecodeError`."""
+        """Counts the events of a page. Raises `msgspec.DecodeError`."""
         try:
             envelopes = _envelopes.decode(page.bodies)
         except UNDECODABLE as error:
@@ -46,7 +46,7 @@ class StatusCounter:
         self.time_us = page.times[-1]
 
     def resume(self, losses: Iterable[Loss]) -> None:
-        """Orders go on from the states that were kept where their events are lost."""
+        """Continues orders from the states that were kept with accepted losses."""
         for loss in losses:
             if loss.resumed is not None:
                 self._statuses[loss.order_id] = loss.resumed.order.status.value

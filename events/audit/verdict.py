@@ -11,24 +11,24 @@ from events.positions import spans
 
 
 class Verdict(NamedTuple):
-    """What was found."""
+    """The result of an audit."""
 
     events: int
     orders: int
     archived: int
-    """Through which position Postgres was compared."""
+    """The position up to which Postgres was compared."""
     head: int
-    """The newest position of the log, at the end."""
+    """The newest position of the log at the end of the audit."""
     compared: int
-    """Events that were in the log and in the archive, and were compared."""
+    """The number of events that log and archive both had."""
     problems: list[Problem]
     """By position."""
     accepted: Sequence[Loss] = ()
-    """Losses that a person accepted, and at whose positions nothing else is wrong."""
+    """Accepted losses at whose positions nothing else is wrong."""
 
     @property
     def accepted_at(self) -> str:
-        """Their positions in words."""
+        """The positions of the accepted losses, as text."""
         return spans([loss.position for loss in self.accepted])
 
 

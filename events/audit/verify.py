@@ -1,13 +1,11 @@
-"""The proof: reads everything that the engine wrote, and has it checked, while the engine runs.
+"""Reads both stores completely and audits them, while the engine runs.
 
-Postgres is read in one snapshot, so that archive, orders and checkpoint belong together. Beside it
-the log is read, entry by entry: of two copies of an event the one that continues its order counts,
-so that damage to one of them hides nothing behind it. The log moves on: what follows the snapshot
-is read up to the newest event, and what the log's server keeps beside the events is compared after
-that.
+Postgres is read in one snapshot, so that archive, orders and checkpoint are consistent. The log is
+read beside it, entry by entry: of two copies of an event the one that continues its order is used,
+so that damage to one copy hides nothing after it. The events after the snapshot are read up to the
+newest, and the indexes of the log server are compared last.
 
-Rule of this file: damage is a problem with a position, whatever it is. Only servers that do not
-answer raise.
+Rule of this file: any damage becomes a problem with a position. Only unreachable servers raise.
 """
 
 from __future__ import annotations
@@ -37,11 +35,12 @@ ARCHIVE_PAGE = 1000
 PROGRESS_EVENTS = 1000
 NO_END = 2**63
 NAMES_US = 7 * 86_400_000_000
-"""Names of orders that ended longer ago than this, and than the window, are not compared."""
+"""The idempotency keys of orders that ended longer ago than this, and than the window, are skipped.
+"""
 
 LOSSES = "accepted_losses"
 TABLE_STORES = {"orders": ORDERS, "projection_parked": ORDERS}
-"""What is no part of the archive."""
+"""The tables that are not part of the archive."""
 
 Progress = Callable[[int, int], None]
 
@@ -49,8 +48,8 @@ Progress = Callable[[int, int], None]
 async def verify(
     archive: Archive, log: EventLog, columns: Columns, progress: Progress = lambda _done, _of: None
 ) -> Verdict:
-    """Reads and checks everything. Raises ArchiveUnavailable, or LogError where the log's server
-    does not answer.
+    """Audits both stores. Raises ArchiveUnavailable, or LogError where the log server does not
+    answer.
     """
     inventory, reader = Inventory(log.url, log.keys), log.reader("verify")
     try:
@@ -61,7 +60,7 @@ async def verify(
 
 
 class _Verification:
-    """One run."""
+    """One audit."""
 
     def __init__(
         self,
@@ -82,21 +81,21 @@ class _Verification:
         self._meta = Meta(False, 0, 0, {})
         self._compared = 0
         self._end = 0
-        """The newest position of the log, when it began."""
+        """The newest position of the log when the audit began."""
         self._archived_readable = True
-        """Whether `events` has its columns."""
+        """Whether `events` has all its columns."""
         self._told: set[int] = set()
         """Last positions of damaged entries that were reported."""
 
     async def run(self) -> Verdict:
-        """All of it."""
+        """Runs the audit."""
         now_us = await self._inventory.now_us()
         window_us = max(NAMES_US, self._log.window_ms * 1000)
         self._auditor = Auditor(now_us - window_us)
         archived = 0
         try:
             async with self._archive.snapshot() as snapshot:
-                # Its moment is fixed by the first query: whatever it has, the log had before.
+                # The first query fixes its moment: the log had everything in it before.
                 missing = set(await snapshot.missing_tables())
                 losses = await snapshot.losses()
                 self._auditor = Auditor(now_us - window_us, losses)
@@ -142,7 +141,7 @@ class _Verification:
             return 0
 
     async def _tail(self) -> None:
-        """What stands behind the log's position, and what was set aside from there."""
+        """Checks the entries after the log's position, and reports those that were set aside."""
         tail = await self._log.tail()
         if tail.vouched:
             detail = f"its position is {self._end}, its orders know of {tail.vouched}"
@@ -165,7 +164,7 @@ class _Verification:
     # -- the archive, and the log beside it -----------------------------------------------------
 
     async def _snapshot(self, snapshot: Snapshot, missing: set[str], now_us: int) -> int:
-        """Compares what Postgres has, through the position of its checkpoint; returns that."""
+        """Compares Postgres up to the position of its checkpoint, and returns that position."""
         if missing == set(TABLES):
             return 0  # no projector has run yet
         damaged = await snapshot.damaged_tables()
@@ -210,7 +209,7 @@ class _Verification:
         return archived
 
     async def _side_by_side(self, archive: ArchiveWalk, end: int) -> None:
-        """Feeds the auditor every event up to a position, from whichever store has it."""
+        """Feeds the auditor every event up to a position, from the store that has it."""
         auditor, log = self._auditor, LogWalk(self._reader, self._report, self._end)
         holes = {ARCHIVE: Holes(ARCHIVE, "log"), LOG: Holes(LOG, "archive")}
         row, entry = await archive.following(), await log.following()
@@ -241,7 +240,7 @@ class _Verification:
                 self._report(loss.position, "accepted", detail, ARCHIVE, LOSSES)
         self._progress(auditor.position, max(end, self._end))
         await self._beyond(archive, row, end)
-        while entry is not None:  # the rest is read later; entries out of place are told here
+        while entry is not None:  # the rest is read later; misplaced entries are reported here
             entry = await log.following()
         if self._meta.there and log.last < self._end:
             detail = f"the log's entries end at {log.last}, its newest position is {self._end}"
@@ -259,7 +258,7 @@ class _Verification:
     def _gives_up(
         self, at: int, archive: ArchiveWalk, row: LabelledEvent | None, logged: Stored | None
     ) -> bool:
-        """Whether the event at a position is lost, and its loss was accepted as it stands there."""
+        """Whether the event at a position is an accepted loss whose row is unchanged."""
         auditor = self._auditor
         loss = auditor.losses.at(at)
         if loss is None:
@@ -282,7 +281,7 @@ class _Verification:
         return False
 
     async def _beyond(self, archive: ArchiveWalk, row: LabelledEvent | None, end: int) -> None:
-        """Rows behind the checkpoint: the projector writes both in one transaction."""
+        """Reports rows after the checkpoint: the projector writes both in one transaction."""
         first, count = row.stored.position if row is not None else 0, 0
         while row is not None:
             count += 1
@@ -295,7 +294,7 @@ class _Verification:
     # -- what follows ----------------------------------------------------------------------------
 
     async def _rest(self) -> None:
-        """What follows, up to the newest event; from the archive, where the log lacks it by now."""
+        """Reads the events up to the newest; from the archive, where the log was trimmed."""
         if not self._meta.there:
             return
         auditor = self._auditor

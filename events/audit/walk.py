@@ -1,6 +1,6 @@
-"""The log's entries and the archive's rows, event by event, whatever is wrong with them.
+"""Iterates over the log's entries and the archive's rows, event by event, whatever their damage.
 
-Each walk reports what does not belong and goes on behind it.
+Each walk reports what does not belong and continues after it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Report = Callable[[int, str, str, str, str], None]
 
 
 class LogWalk:
-    """Up to the position that the log says it has come to."""
+    """The events of the log up to its position."""
 
     def __init__(self, reader: LogReader, report: Report, end: int) -> None:
         self.held_from = 0
-        """The first position that the log still has; higher once it is trimmed meanwhile."""
+        """The first position that the log holds; it grows when the log is trimmed meanwhile."""
         self.last = 0
-        """Of the last entry that was looked at."""
+        """The position of the last entry that was read."""
         self.damaged: set[int] = set()
-        """Positions of entries that cannot be read."""
+        """Positions of entries that cannot be decoded."""
         self._reader = reader
         self._report = report
         self._end = end
@@ -80,13 +80,15 @@ class LogWalk:
         self.last = batch.last
 
     async def _trimmed(self) -> bool:
-        """Whether what is missing may have been trimmed away while we read: it is no hole then."""
+        """Whether the missing events may have been trimmed during the audit, so that there is a gap
+        but no hole.
+        """
         first, last = await self._reader.bounds()
         return self.last + 1 < first <= last
 
 
 class ArchiveWalk:
-    """All rows of `events`, the columns beside the body compared."""
+    """The rows of `events`; compares the columns beside the body."""
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class ArchiveWalk:
         self._last = 0
 
     async def following(self) -> LabelledEvent | None:
-        """The next row that has a place of its own; None at the end."""
+        """The next row with a valid, unique position; None at the end."""
         async for row in self._rows:
             position = row.stored.position
             if position < 1:
@@ -122,20 +124,20 @@ class ArchiveWalk:
         return None
 
     def is_accepted(self, row: LabelledEvent) -> bool:
-        """Whether the row is as it was when its loss was accepted."""
+        """Whether the row is unchanged since its loss was accepted."""
         loss = self._losses.at(row.stored.position)
         return loss is not None and loss.digest == digest_of([row])
 
 
 async def no_rows() -> AsyncIterator[LabelledEvent]:
-    """Of a table that is not there."""
+    """The rows of a missing table."""
     nothing: tuple[LabelledEvent, ...] = ()
     for row in nothing:
         yield row
 
 
 class Holes:
-    """Positions that one store lacks and the other has, told as ranges."""
+    """The positions that one store lacks and the other has, reported as ranges."""
 
     def __init__(self, store: str, other: str) -> None:
         self._store = store
@@ -143,14 +145,14 @@ class Holes:
         self._first, self._last = 0, -1
 
     def add(self, position: int, report: Report) -> None:
-        """One more."""
+        """Adds a position, in ascending order."""
         if self._last != position - 1:
             self.close(report)
             self._first = position
         self._last = position
 
     def close(self, report: Report) -> None:
-        """Tells of the range so far."""
+        """Reports the current range."""
         if self._first:
             where = span(self._first, self._last)
             detail = f"it lacks {where}, which the {self._other} has"

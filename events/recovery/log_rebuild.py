@@ -1,8 +1,8 @@
-"""Writing a log again: fence everybody off, see what is left, write what is known.
+"""Writes a log again: fences off all processes, reads the remains, writes the new state.
 
 Rule of this file: from `fence` until the one transaction of `rebuild` or `rewrite` there is no
-`meta`, so that nobody can join the log or append to it. Whatever fails in between can be begun
-again.
+`meta`, so that no process can join the log or append to it. A repair that fails in between can be
+repeated.
 """
 
 from __future__ import annotations
@@ -29,91 +29,91 @@ from events.secret import SecretUrl
 
 SLICE = 500
 FOUNDING = "founding"
-"""Field of a fenced meta: a founding has begun, and only a founding may let anybody in again."""
+"""Field of a fenced meta: a rebuild has begun, and only a rebuild may lift the fence."""
 ANSWER_S = 60.0
 
 
 class LogEntry(NamedTuple):
-    """A log entry as it is to stand."""
+    """A log entry to be written."""
 
     last: int
     time_us: int
     data: bytes
     first: int = 0
-    """Position of its first event, where that was asked for."""
+    """The position of its first event; 0 where it is not needed."""
 
 
 class RestoredHead(NamedTuple):
-    """An order whose head is to be there."""
+    """A head to be written."""
 
     order_id: str
     head: bytes
-    """Whole, with its positions."""
+    """The whole head, including its positions."""
     created_ms: int
     changed_ms: int
     expires_ms: int | None
     kept_ms: int | None = None
-    """How long its head stays, where it has ended and is archived; None: until then."""
+    """The TTL of the head of an order that is archived and has ended; None: no TTL."""
 
     @property
     def owes(self) -> int:
-        """Who has the next word, as the head says."""
+        """The number of the stage that owes the order its next event, from the head."""
         return self.head[PREFIX_LENGTH]
 
 
 class RestoredIdempotencyKey(NamedTuple):
-    """A client's key, and until when it names its order."""
+    """An idempotency key to be written."""
 
     key: str
     value: bytes
     until_ms: int | None
-    """By the server's clock; None: while the order is open."""
+    """The end of its window by the server's clock; None: the order is open."""
 
 
 class Claim(NamedTuple):
-    """What a key has to hold besides the id of its order."""
+    """The value that an idempotency key must have besides its order id."""
 
     digest: bytes
     until_ms: int | None
-    """As a name's."""
+    """As in RestoredIdempotencyKey."""
 
 
 class LogRebuild:
-    """One repair."""
+    """One repair of a log."""
 
     def __init__(self, url: SecretUrl | str, keys: Keys) -> None:
         self._keys = keys
         self.link = self._link = RedisConnection(url, "repair")
 
     async def meta(self) -> Meta:
-        """Of the log that is there, or that this or a broken off repair has fenced off."""
+        """The meta of the log, or of the log that this or an interrupted repair has fenced."""
         meta = await read_meta(self._link, self._keys.meta)
         return meta if meta.there else await read_meta(self._link, self._keys.fenced)
 
     async def epoch(self) -> int:
-        """Of the log that is there, or was fenced off; 0 where there is none."""
+        """The epoch of the log, fenced or not; 0 where there is none."""
         return (await self.meta()).epoch or 0
 
     async def now_ms(self) -> int:
-        """The server's clock."""
+        """The server's clock in ms."""
         seconds, us = await self._link.call("TIME")
         return int(seconds) * 1000 + int(us) // 1000
 
     async def fence(self, *, founding: bool = True) -> None:
-        """From here on every append is refused, and nobody joins. `founding`: nothing but `rebuild`
-        ends it; that is kept, should this process break off.
+        """Refuses every append and join from here on. With `founding` only `rebuild` lifts the
+        fence, also after this process has been interrupted.
         """
-        # To a user who must not say MULTI the server refuses that, and carries out what follows.
+        # Fails for a user without permission for MULTI, whose next commands would run one by one.
         await self._link.pipeline([("MULTI",), ("EXEC",)])
         keys = self._keys
         mark: list[Command] = [("HSET", keys.fenced, FOUNDING, 1)] if founding else []
-        # Where there is no meta, or it is no hash, that one command fails, and no harm is done.
+        # Where meta is missing or not a hash, that one command fails without further effect.
         await self._link.pipeline(
             [("MULTI",), ("RENAME", keys.meta, keys.fenced), *mark, ("EXEC",)]
         )
 
     async def unfence(self) -> None:
-        """Lets everybody in again, where nothing was changed."""
+        """Lifts the fence of a repair that has changed nothing."""
         try:
             await self._link.call("RENAMENX", self._keys.fenced, self._keys.meta)
         except ResponseError as error:
@@ -121,15 +121,17 @@ class LogRebuild:
                 raise
 
     async def fenced(self) -> bool:
-        """Whether there still is no log: nobody has founded one since."""
+        """Whether there is still no log: no process has created one since."""
         return not await self._link.call("EXISTS", self._keys.meta)
 
     async def entries(self, after: bytes = b"-") -> list[RawEntry]:
-        """What stands in the stream, damaged entries included; after an id, where one is named."""
+        """The entries of the stream, including damaged ones; only those after the id `after`, if
+        given.
+        """
         return await read_entries(self._link, self._keys.log, after)
 
     async def placed(self, order_ids: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Where the newest events of orders stand, by their heads."""
+        """Order id -> positions of its newest events, from the heads."""
         ids = sorted(order_ids)
         positions: dict[str, tuple[int, ...]] = {}
         for at in range(0, len(ids), SLICE):
@@ -141,13 +143,15 @@ class LogRebuild:
         return positions
 
     async def leftovers(self) -> list[list[Stored]]:
-        """The events that the stream still holds, entry by entry."""
+        """The events that the stream still holds, by entry."""
         return [stored for entry in await self.entries() if (stored := stored_in(entry))]
 
     async def heads(
         self, known: Sequence[RestoredHead], names: Sequence[RestoredIdempotencyKey]
     ) -> None:
-        """Replaces all heads and all keys. Nothing reads them before the log is founded."""
+        """Replaces all heads and all idempotency keys. Nothing reads them before the log is
+        rebuilt.
+        """
         await self.replace_heads(known)
         async for keys in self._matching(self._keys.idempotency("*", "*", "*")):
             await self._run([("UNLINK", *keys)])
@@ -170,9 +174,9 @@ class LogRebuild:
         claims: Mapping[bytes, Claim],
         unasked: Collection[str] = (),
     ) -> None:
-        """Gives every key its order. A key that came with a later request is in no event: it stays
-        where `claims` (by order id) bears it out. Those of `unasked` orders stay: which request
-        they came with is lost.
+        """Maps every idempotency key to its order. The key of a repeated request is in no event: it
+        is kept where `claims` (by order id) confirms it. Keys of `unasked` orders, whose submission
+        is lost, are kept.
         """
         left_alone = {order_id.encode() for order_id in unasked}
         expected = {name.key.encode() for name in names}
@@ -221,7 +225,7 @@ class LogRebuild:
                 return
 
     async def prepare_stream(self, entries: Sequence[LogEntry]) -> None:
-        """Makes the stream that `rewrite` puts in the place of the one that is there."""
+        """Writes the stream that `rewrite` puts in place of the current one."""
         await self._run([("DEL", self._keys.rewritten)])
         for at in range(0, len(entries), SLICE):
             await self._run(
@@ -239,11 +243,11 @@ class LogRebuild:
         chain: str,
         inbox_orders: int,
     ) -> None:
-        """The log is there again, from one moment to the next. `base`: where the epoch began."""
+        """Writes the log in one transaction. `base`: the position after which the epoch begins."""
         keys, now_ms = self._keys, await self.now_ms()
         meta: dict[str, str | int | bytes] = {"epoch": epoch, "layout": LAYOUT, "base": base}
         meta |= {"names": "kept"} | ({"chain": chain} if chain else {})
-        # What stands here is what the archive and the chain say: nobody has to compare them.
+        # Archive and chain are the source of this log: no process has to compare them.
         meta |= {"verified": (await self._link.server()).run_id}
         meta |= {"position": entries[-1].last, "news": now_ms} | ({"halted": 1} if halted else {})
         await self._run(
@@ -266,8 +270,8 @@ class LogRebuild:
         stream: bool,
         inbox_orders: int,
     ) -> None:
-        """The log is there again, in the epoch that it had. `stream`: with the entries that
-        `prepare_stream` was given, else with those that are there.
+        """Writes the log again in one transaction, in the same epoch. With `stream` its entries are
+        those of `prepare_stream`, else the current ones.
         """
         keys, now_ms = self._keys, await self.now_ms()
         place = [("DEL", keys.log), ("RENAME", keys.rewritten, keys.log)] if stream else []
@@ -285,8 +289,8 @@ class LogRebuild:
         )
 
     async def _odd(self, position: int) -> list[Command]:
-        """What takes away how far readers and watchers say they are, where it is no place: they
-        begin again, from the first event or the first slot of their orders.
+        """The commands that delete malformed positions of readers and watchers: these start again
+        from the first event, or from the first slot of their orders.
         """
         keys = self._keys
         kinds = {
@@ -314,7 +318,7 @@ class LogRebuild:
         await self._link.pipeline(commands, timeout_s=ANSWER_S)
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connection."""
         await self._link.close()
 
 

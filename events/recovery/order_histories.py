@@ -1,7 +1,7 @@
-"""What a log is founded again from: the archive, and orders that only the lost log still has.
+"""The orders of a log that is rebuilt: from the archive, and from the remains of the lost log.
 
-Rule of this file: pure. An order that the archive knows is what the archive says, plus what the
-chain says of it; one that only the leftovers of the log know is taken over as it stands there.
+Rule of this file: pure. An archived order is its archived events plus what the chain reports of it;
+an order that only the remains of the log have is taken over unchanged.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from events.types import (
 
 
 class BrokenChain(Exception):
-    """The archived history of an order does not hold together."""
+    """The archived events of an order do not continue each other."""
 
 
 class OrderHistory(NamedTuple):
-    """An order, and where its events stand."""
+    """An order, and the positions of its events."""
 
     order: State
     hash: bytes
     positions: tuple[int, ...]
     created_us: int
-    """By the log server's clock, as the next."""
+    """By the log server's clock, as is `changed_us`."""
     changed_us: int
     submitted: OrderSubmitted | None
 
     def known(self) -> RestoredHead:
-        """As its head is to stand."""
+        """Its head to be written."""
         order, version = self.order, self.order.version
         head = encode_head(version, self.hash, next_stage_code(order), streams.encode(order))
         head += b"".join(position.to_bytes(8) for position in self.positions[-POSITIONS_KEPT:])
@@ -58,16 +58,16 @@ class OrderHistory(NamedTuple):
 
 
 def resumed(kept: Resumed, submitted: OrderSubmitted | None) -> OrderHistory:
-    """An order of which events are lost, as the state that was kept has it. Raises
-    `msgspec.DecodeError`.
-    """
+    """The order with lost events, from the state that was kept. Raises `msgspec.DecodeError`."""
     order = kept.order
     created_us, changed_us = order.created_at_us, order.updated_at_us
     return OrderHistory(order, kept.hash, kept.positions, created_us, changed_us, submitted)
 
 
 def life_of(history: Sequence[Stored], since: OrderHistory | None = None) -> OrderHistory:
-    """Folds a whole history, or what came `since`. Raises BrokenChain or `msgspec.DecodeError`."""
+    """Folds a whole history, or the events after `since`. Raises BrokenChain or
+    `msgspec.DecodeError`.
+    """
     if since is not None and not history:
         return since
     order: State | None = since.order if since is not None else None
@@ -92,10 +92,9 @@ def life_of(history: Sequence[Stored], since: OrderHistory | None = None) -> Ord
 
 
 def reconcile(order: State, executed: Sequence[str]) -> list[Fact]:
-    """What to say of an open order, given the signatures under which the chain has executed it.
-
-    What followed the archive is lost, a send perhaps among it. A transaction that we know is
-    confirmed as ever; one that we do not know is for a person.
+    """The facts to append to an open order, given the signatures with which the chain has executed
+    it. Events after the archive are lost, possibly a send among them. A recorded transaction is
+    confirmed as usual; an unknown one parks the order for an operator.
     """
     if not executed or type(order) is not Order or was_executed(order):
         return []
@@ -120,20 +119,20 @@ def after(
 
 
 class UnarchivedEvents(NamedTuple):
-    """What the stream of the lost log holds beyond the archive."""
+    """The events of the lost log's stream that are not archived."""
 
     orders: list[list[Stored]]
-    """Whole histories of orders that the archive has never heard of."""
+    """Whole histories of orders that the archive does not have."""
     torn: list[str]
-    """Orders of the archive with events that are void now."""
+    """Archived orders with further events, which are void."""
     unreadable: int
-    """Events that cannot be given to an order, or lack those before them."""
+    """The number of events that belong to no known order, or lack their predecessors."""
 
 
 def classify_unarchived(
     events: Sequence[Stored], archived: Mapping[str, Container[bytes]]
 ) -> UnarchivedEvents:
-    """Sorts what is left by what is archived: order id -> hashes of its events."""
+    """Classifies the remains by the archived events: order id -> their hashes."""
     histories: dict[str, list[Stored]] = {}
     torn: dict[str, None] = {}
     unreadable = 0
@@ -158,13 +157,13 @@ def classify_unarchived(
 
 
 def heights(events: Sequence[Stored]) -> list[int]:
-    """The last heights at which the transactions that these events made are valid."""
+    """The last valid block heights of the transactions that these events built."""
     facts = [event.fact for stored in events if (event := _event(stored.record)) is not None]
     return [fact.last_valid_height for fact in facts if isinstance(fact, TransactionBuilt)]
 
 
 def order_ids(ids: Sequence[Stored]) -> set[str]:
-    """The orders that these events name."""
+    """The ids of the orders that these events belong to."""
     return {event.order_id for stored in ids if (event := _event(stored.record)) is not None}
 
 

@@ -1,4 +1,4 @@
-"""Reading a log that may be damaged: entry by entry, nothing taken for granted."""
+"""Reads a log that may be damaged, entry by entry, without assumptions about its content."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ NUMBER_MAX = 2**53
 
 
 class RawEntry(NamedTuple):
-    """An entry of the stream as it stands."""
+    """An entry of the stream."""
 
     id: bytes
     batch: Batch | None
     """None for an entry that cannot be decoded."""
     fault: str
-    """Why not; empty for one that can."""
+    """The reason that it cannot be decoded; empty for one that can."""
 
 
 class Meta(NamedTuple):
-    """What the log says of itself. A number is None where it is missing or no number."""
+    """The log's meta. A number is None where it is missing or malformed."""
 
     there: bool
     epoch: int | None
@@ -34,16 +34,16 @@ class Meta(NamedTuple):
     chain: str
     suspended: str
     fields: dict[bytes, bytes]
-    """Every field as it stands."""
+    """All fields, undecoded."""
     fault: str
-    """What is wrong with it; empty for a sound one, and where there is none."""
+    """Its first problem; empty for a sound meta, and where there is none."""
 
 
 ABSENT = Meta(False, None, None, "", "", "", {}, "")
 
 
 async def read_meta(link: RedisConnection, key: str) -> Meta:
-    """The log's meta, under its own key or that of a fenced one. Raises LogError."""
+    """The log's meta, at its own key or that of a fenced log. Raises LogError."""
     try:
         pairs = await link.call("HGETALL", key)
     except ResponseError as error:
@@ -75,7 +75,7 @@ _TEXTS = (b"layout", b"chain", b"suspended")
 
 
 def _number(value: bytes | None) -> int | None:
-    """A whole number as our functions write one; None for anything else."""
+    """A whole number as the engine's functions write it; None for anything else."""
     if value is None or not value.isdigit() or (len(value) > 1 and value.startswith(b"0")):
         return None
     number = int(value)
@@ -83,9 +83,9 @@ def _number(value: bytes | None) -> int | None:
 
 
 async def read_entries(link: RedisConnection, key: str, after: bytes = b"-") -> list[RawEntry]:
-    """Every entry of the stream, damaged ones included; empty for a key that is no stream.
+    """Every entry of the stream, including damaged ones; empty for a key that is not a stream.
 
-    `after`: an entry id, which is left out. Raises LogError.
+    `after`: an entry id, which is excluded. Raises LogError.
     """
     raw_entries: list[RawEntry] = []
     start = b"(" + after if after != b"-" else after
@@ -118,7 +118,7 @@ def _entry(entry: Any) -> RawEntry:
 
 
 def stored_in(entry: RawEntry) -> list[Stored]:
-    """The events of an entry, each where it would stand."""
+    """The events of an entry with their positions."""
     batch = entry.batch
     if batch is None:
         return []
