@@ -19,6 +19,7 @@ from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.log import Stored
 from events.recovery.order_histories import OrderHistory, resumed
 from events.streams import evolve
+from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import GENESIS, follows
 from events.types import Event, OrderSubmitted, current_name, decode
 from projections.postgres.unreadable import read_event
@@ -290,6 +291,6 @@ def envelope_of(body: bytes | msgspec.Raw) -> tuple[str, int] | None:
     """Order id and version of an event, known or not; None for bytes that are not an event."""
     try:
         known = _envelope.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return None
     return known.order_id, known.version

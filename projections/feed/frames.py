@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events import types
 from events.log import Stored
+from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import HashedEvent
 from events.types import Event
 from projections.views.formats import timestamp
@@ -72,7 +72,7 @@ def envelope_of(record: HashedEvent) -> Envelope:
     """Decodes the envelope alone; empty fields for bytes that are not an event."""
     try:
         return _envelope.decode(record.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return Envelope()
 
 
@@ -100,7 +100,7 @@ class Frame:
         """The event; None where only a newer build can read it."""
         if self._event is None:
             try:
-                self._event = types.decode(self.record.body)
+                self._event = self.record.event()
             except msgspec.DecodeError:
                 return None
         return self._event

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from events import types
 from events.archive import NO_ORDER
 from events.ids import parse_order_id
+from events.streams.damage import UNDECODABLE
+from events.streams.hash_chain import decode_event
 from events.types import Event
 
 
@@ -32,14 +33,14 @@ _envelope = msgspec.msgpack.Decoder(_Envelope)
 def read_event(body: msgspec.Raw, refused: str) -> Event | Unreadable:
     """The event, or what is known of it. `refused`: why it must not be folded; empty: it may be."""
     try:
-        event = types.decode(body)
+        event = decode_event(body)
         return _unreadable(event.order_id, event.version, event.name, refused) if refused else event
     except msgspec.DecodeError as error:
         reason = f"cannot be read: {error}"
     try:
         known = _envelope.decode(body)
         return _unreadable(known.order_id, known.version, "Unknown", reason)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNDECODABLE):
         return Unreadable(NO_ORDER, 0, "Unknown", reason)
 
 

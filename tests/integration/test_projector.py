@@ -222,6 +222,31 @@ async def test_an_unreadable_event_is_archived_and_only_its_order_is_parked(
         assert "cannot be read" in parked[0]["reason"]
 
 
+async def test_damaged_text_is_archived_and_parks_only_its_order(
+    redis_url: str, database_url: str
+) -> None:
+    order_id = new_order_id()
+    event = Event(order_id, 1, 5, Status.PENDING, "main", "b", submitted())
+    body = encode(event)
+    nameless = body.replace(order_id.encode(), b"\xff" * 36)
+    renamed = body.replace(b"\xaeOrderSubmitted", b"\xabOrderRested").replace(
+        b"\xa6market", b"\xa1\xff"
+    )  # under a former name an event is read a second time
+    async with opened(redis_url, database_url) as (log, archive):
+        for damaged in (nameless, renamed):
+            await raw(log, new_order_id(), damaged)
+        ids = await Play(log).live(2)
+        async with projecting(redis_url, database_url):
+            end = await projected(log, archive)
+        assert await positions(database_url) == list(range(1, end + 1))
+        assert len(await archive.orders(ids)) == 2
+        parked = await rows(database_url, "SELECT order_id, positions FROM projection_parked")
+        assert {str(row["order_id"]): row["positions"] for row in parked} == {
+            NO_ORDER: [1],
+            order_id: [2],
+        }
+
+
 async def test_rows_that_postgres_refuses_are_isolated_and_parked(
     redis_url: str, database_url: str
 ) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 import pytest
 
+from engine.recovery import reconcile
 from events import streams, types
 from events.archive import Page
 from events.audit.invariants import Auditor
@@ -23,6 +24,7 @@ from events.log.inbox import _ids
 from events.order import Order
 from events.streams import EngineState
 from events.streams.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
+from projections.feed.frames import Envelope, Frame
 from stages.runtime.settle import is_intact, park_unreadable
 from tests.support.log.played import ACCOUNT, submitted
 
@@ -141,3 +143,20 @@ def test_an_inbox_entry_keeps_the_places_of_its_orders() -> None:
     assert intact == other
     assert damaged != ORDER_ID
     assert claim_of(b"\xff" * 36 + b"digest").digest == b"digest"
+
+
+NESTED = BODY[: BODY.index(b"OrderSubmitted") + 14] + b"\x91" * 100_000
+
+
+@pytest.mark.parametrize("body", [BROKEN, RENAMED, NESTED])
+def test_the_feed_shows_a_damaged_event_as_unknown(body: bytes) -> None:
+    frame = Frame(Stored(1, 1, HashedEvent(GENESIS, msgspec.Raw(body))), "c")
+    assert frame.event is None
+    assert frame.name == "Unknown"
+
+
+@pytest.mark.parametrize("body", [BROKEN, NESTED])
+def test_a_damaged_envelope_names_no_order(body: bytes) -> None:
+    assert reconcile.envelope_of(body) is None
+    frame = Frame(Stored(1, 1, HashedEvent(GENESIS, msgspec.Raw(body))), "c")
+    assert frame.envelope == Envelope()
