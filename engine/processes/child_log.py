@@ -30,7 +30,7 @@ class ChildLog:
         """The end of this run's output, which a full disk would keep from the file."""
 
     def mark(self) -> None:
-        """Marks the begin of a new run."""
+        """Marks the beginning of a new run."""
         self._tail = b""
 
     def last_words(self) -> str:

@@ -185,7 +185,7 @@ def write_orders(data: bytearray, tick: int, spacing: int, orders: Orders) -> No
 
 
 def write_count(data: bytearray) -> int:
-    """Counts the initialised ticks of a tick array again, and write how many there are."""
+    """Counts the initialised ticks of a tick array again, and writes how many there are."""
     count: int = sum(
         gross != _NO_LIQUIDITY or opened > 0 or part > 0
         for _tick, _net, gross, _far_a, _far_b, _phase, opened, part, _ratio in _ticks_of(data)
