@@ -74,7 +74,7 @@ class SecretText(Secret[str]):
 
 
 class SecretBytes(Secret[bytes]):
-    """A signed transaction: whoever has it can send it, also once its order is cancelled."""
+    """A signed transaction: its owner can send it, also once its order is cancelled."""
 
     __slots__ = ()
 
@@ -141,7 +141,7 @@ def restored(kind: type, value: Any) -> Any:
 
 _HOSTS = re.compile(r"[\w.\-]*(:\d+)?(,[\w.\-]+(:\d+)?)*|\[[\da-fA-F:.%\w]+\](:\d+)?", re.ASCII)
 _DATABASES = ("redis", "rediss", "unix", "postgres", "postgresql")
-"""The path of these is a database or a socket, and the user is no key."""
+"""The path of these is a database or a socket, and their user is public."""
 _OPEN_PARAMETERS = frozenset(
     [
         "application_name", "connect_timeout", "db", "dbname", "host", "hostaddr", "port",

@@ -1,4 +1,4 @@
-"""What a token's own program lets somebody do to it: codes and texts of `warnings`.
+"""What the authorities of a token may do to it: codes and texts of `warnings`.
 
 Rule of this file: pure, and the one table that quotes, orders, documents and the console share.
 """

@@ -88,7 +88,7 @@ def plan(diagnosis: Diagnosis, chain: str, words: Words) -> Plan:
             for lost in proof.gone
         ],
         command=command,
-        refused=_other_chain(diagnosis, chain, founding=recreates)
+        refused=_other_chain(diagnosis, chain, recreating=recreates)
         or _refused(diagnosis, words, drop_after, command, steps),
         drop_after=drop_after,
         archive_until=until,
@@ -146,12 +146,12 @@ def _refused(
     return ""
 
 
-def _other_chain(diagnosis: Diagnosis, chain: str, *, founding: bool) -> str:
+def _other_chain(diagnosis: Diagnosis, chain: str, *, recreating: bool) -> str:
     """The reason to change nothing: the chain of the settings would report no executions for the
     orders of another chain.
     """
     named = {"log": diagnosis.meta.chain, "archive": diagnosis.archive_chain}
     others = [what for what, theirs in named.items() if chain and theirs not in ("", chain)]
-    if not others or (diagnosis.common and len(others) == 1 and not founding):
+    if not others or (diagnosis.common and len(others) == 1 and not recreating):
         return ""
     return other_chain(others[-1], named[others[-1]])

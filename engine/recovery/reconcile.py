@@ -73,7 +73,7 @@ class Lives:
     def __init__(self, ended_since_us: int, named_since_us: int) -> None:
         self.open: dict[str, OrderHistory] = {}
         self.ended: dict[str, OrderHistory] = {}
-        """Whose end is no older than `ended_since_us`."""
+        """Orders that ended at `ended_since_us` or later."""
         self.submitted: dict[str, Submitted] = {}
         """Of orders that are open, or ended no earlier than `named_since_us`, in the order of their
         first events."""

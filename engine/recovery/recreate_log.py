@@ -204,7 +204,7 @@ class _Recreation:
 
 def latest_height(last: int, heights: Iterable[int], behind: int) -> int:
     """The height above which nothing lands. A builder's node may have been `behind` blocks ahead
-    of ours; a transaction that is valid even later is of another chain. Pure.
+    of this one; a transaction that is valid even later is of another chain. Pure.
     """
     return max([last, *(height for height in heights if height <= last + behind)])
 

@@ -35,7 +35,7 @@ async def rewrite(log: EventLog, archive: Archive, diagnosis: Diagnosis) -> None
         async with archive.alone(LOCK) as alone:
             if not await alone():
                 raise RepairError("another repair is under way")
-            await work.fence(founding=False)
+            await work.fence(recreating=False)
             try:
                 meta, stream = await _proved(work, diagnosis)
             except BaseException:

@@ -114,7 +114,7 @@ class Order(msgspec.Struct, array_like=True):
     fills: tuple[Fill, ...] = ()
     """The swaps of the route as they were executed."""
     warnings: tuple[TokenWarning, ...] = ()
-    """What somebody may do to the tokens of the route."""
+    """What the authorities of the route's tokens may do to them."""
 
     trigger_price: str = ""
     """Of the tick or the pool event that triggered it last."""

@@ -99,14 +99,14 @@ class LogRebuild:
         seconds, us = await self._link.call("TIME")
         return int(seconds) * 1000 + int(us) // 1000
 
-    async def fence(self, *, founding: bool = True) -> None:
-        """Refuses every append and join from here on. With `founding` only `rebuild` lifts the
+    async def fence(self, *, recreating: bool = True) -> None:
+        """Refuses every append and join from here on. With `recreating` only `rebuild` lifts the
         fence, also after this process has been interrupted.
         """
         # Fails for a user without permission for MULTI, whose next commands would run one by one.
         await self._link.pipeline([("MULTI",), ("EXEC",)])
         keys = self._keys
-        mark: list[Command] = [("HSET", keys.fenced, FOUNDING, 1)] if founding else []
+        mark: list[Command] = [("HSET", keys.fenced, FOUNDING, 1)] if recreating else []
         # Where meta is missing or not a hash, that one command fails without further effect.
         await self._link.pipeline(
             [("MULTI",), ("RENAME", keys.meta, keys.fenced), *mark, ("EXEC",)]

@@ -54,7 +54,7 @@ def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def control_message_schemas() -> dict[str, Any]:
-    """The schema of each frame that is no event."""
+    """The schema of each control message: a frame without an event."""
     _, parts = msgspec.json.schema_components(
         [shape for _, shape in CONTROL_MESSAGES.values()], ref_template=REF
     )
