@@ -42,7 +42,7 @@ export const LABELS = {
   OrderRearmed: "Back to waiting",
   OrderRequeued: "Requeued",
   OrderRouted: "Route chosen",
-  OrderSubmitted: "Taken",
+  OrderSubmitted: "Accepted",
   OrderTriggered: "Triggered",
   RoutingStarted: "Routing",
   TransactionBuilt: "Transaction built",

@@ -125,7 +125,7 @@ export class OrderView {
       ["Target price", grouped(order.targetPrice ?? "")], ["Highest price", order.maxPrice], ["Least liquidity", order.minLiquidity && `${grouped(order.minLiquidity)} ${into}`],
       ["Executed price", order.executedPrice && `${grouped(order.executedPrice)} ${out}/${into}`],
       ["Expires", order.expiresAt && new Date(order.expiresAt).toLocaleString()], ["Attempts", order.attempts ? String(order.attempts) : ""],
-      ["Reason", order.reason], ["Parked", order.parked], ["In doubt", order.inDoubt ? "nobody knows yet whether it was executed" : ""], ["Your name for it", order.clientOrderId],
+      ["Reason", order.reason], ["Parked", order.parked], ["In doubt", order.inDoubt ? "the outcome of its transaction is unknown" : ""], ["Client order ID", order.clientOrderId],
     ];
     const shown = rows.filter(([, value]) => value);
     const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);

@@ -64,6 +64,6 @@ VIEW = EventView(
     OrderSubmittedPayload,
     _payload,
     _lines,
-    label="Taken",
+    label="Accepted",
     writer="gateway",
 )
