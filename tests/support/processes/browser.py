@@ -56,13 +56,13 @@ class Page:
         return await self.tab.evaluate(f"async () => ({expression})")
 
     async def until(self, expression: str) -> None:
-        """Waits until it is true in the page."""
+        """Waits until it is true in the page. An element that is not there yet is waited for."""
 
         async def true() -> bool:
             try:
                 return bool(await self.eval(expression))
             except BrowserError as error:
-                if "navigation" not in str(error):
+                if "navigation" not in str(error) and "of null" not in str(error):
                     raise
                 return False
 
