@@ -317,7 +317,9 @@ async def test_a_replay_is_the_same_twice_under_any_hash_seed(
         assert json.loads(result.stdout)["checked"] == 3
 
 
-async def test_the_stages_decide_again_what_they_decided(redis_url: str, database_url: str) -> None:
+async def test_a_replay_check_confirms_every_recorded_decision(
+    redis_url: str, database_url: str
+) -> None:
     async with history(redis_url, database_url) as (log, archive, _, _):
         replay = Replay(CHECKS)
         async for page in everything(archive, log):

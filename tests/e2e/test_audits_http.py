@@ -61,7 +61,7 @@ async def test_an_order_is_shown_as_it_was_after_each_of_its_events(engine: Engi
     assert now.body["order"] == shown
 
 
-async def test_the_state_of_everything_is_counted_at_any_position(engine: Engine) -> None:
+async def test_orders_are_counted_by_status_at_any_position(engine: Engine) -> None:
     folded: dict[str, str] = {}
     frames = list(engine.frames)
     middle = len(frames) // 2
@@ -91,7 +91,7 @@ async def test_verify_streams_its_progress_and_its_verdict(engine: Engine) -> No
     assert verdict["events"] >= 20 * 6
 
 
-async def test_audits_take_turns_and_a_disconnect_ends_one(
+async def test_audits_run_one_at_a_time_and_a_disconnect_ends_an_audit(
     redis_url: str, database_url: str
 ) -> None:
     await migrated(database_url, asyncio.Event())

@@ -55,7 +55,9 @@ async def happens_after_the_copies(engine: Engine, waiting: str) -> list[str]:
     return lost
 
 
-async def test_copies_become_a_sound_engine_that_executes_nothing_again(short_path: Path) -> None:
+async def test_an_engine_restored_from_copies_is_sound_and_executes_no_order_twice(
+    short_path: Path,
+) -> None:
     data, copies = short_path / "d", short_path / "copies"
     copies.mkdir()
     with started(short_path / "a") as servers:

@@ -245,7 +245,7 @@ async def test_the_engine_view_measures_orders_by_their_events(engine: Engine, p
     assert await page.eval("document.querySelectorAll('#flow .box').length") == 7
 
 
-async def test_the_engine_view_counts_what_the_engine_knows_not_what_the_page_has(
+async def test_the_engine_view_counts_the_orders_of_the_engine_not_of_the_page(
     engine: Engine, page: Page
 ) -> None:
     order_id = await engine.submit(key="in-doubt", tokenOut="NEVER")
@@ -256,7 +256,7 @@ async def test_the_engine_view_counts_what_the_engine_knows_not_what_the_page_ha
     await page.until(f"/^In doubt\\d+$/.test({tile % 'In doubt'}.textContent)")
 
 
-async def test_the_audit_goes_back_in_time_verifies_and_gives_proofs(
+async def test_the_audit_view_shows_past_states_verification_and_proofs(
     engine: Engine, page: Page
 ) -> None:
     order_id = await engine.submit(key="audited")
@@ -278,7 +278,7 @@ async def test_the_audit_goes_back_in_time_verifies_and_gives_proofs(
 
 
 @pytest.mark.parametrize(("width", "height"), WIDTHS)
-async def test_nothing_is_wider_than_the_window(page: Page, width: int, height: int) -> None:
+async def test_no_view_overflows_the_window(page: Page, width: int, height: int) -> None:
     await page.window(width, height)
     await page.type("#amount", "250")
     await page.until("document.querySelector('#outcome strong')")
@@ -313,9 +313,7 @@ async def test_a_tampered_hash_chain_is_shown_as_broken(engine: Engine, page: Pa
 WARNED = "document.querySelector('#order .warnings')?.textContent"
 
 
-async def test_an_order_shows_warnings_and_all_that_it_changed_in_the_wallet(
-    engine: Engine, page: Page
-) -> None:
+async def test_an_order_shows_its_warnings_fees_rent_and_fills(engine: Engine, page: Page) -> None:
     order_id = await engine.submit(key="accounted")
     await engine.ended([order_id])
     fill = {"pool": "P", "tokenIn": "SOL", "tokenOut": "USDC", "amountIn": "1.5"}
@@ -349,7 +347,7 @@ async def test_an_order_shows_warnings_and_all_that_it_changed_in_the_wallet(
         )
 
 
-async def test_the_engine_view_shows_what_is_known_of_the_cluster(page: Page) -> None:
+async def test_the_engine_view_shows_version_consensus_commitment_and_slot_time(page: Page) -> None:
     chain = {
         "transactionVersion": 1,
         "buildsVersion": 0,

@@ -69,7 +69,7 @@ async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> N
     assert by_name["VENUES"]["detail"] == by_name["chain of the log"]["detail"] == "simulated"
 
 
-async def test_where_each_process_runs_by_itself_its_ports_and_keys_are_no_fault(
+async def test_ports_and_keys_of_separately_started_processes_do_not_fail(
     engine: Engine, tmp_path: Path
 ) -> None:
     record = engine.record()
@@ -130,7 +130,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert (seen["port"].status, seen["port"].mend) == ("failed", "end who has it, or set PORT")
 
 
-async def test_a_key_that_others_may_read_is_named(tmp_path: Path) -> None:
+async def test_a_wallet_file_readable_by_others_is_reported_with_its_chmod(tmp_path: Path) -> None:
     wallet = tmp_path / "data/wallet.json"
     wallet.parent.mkdir(mode=0o700)
     wallet.write_text("[]")

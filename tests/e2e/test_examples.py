@@ -45,7 +45,7 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-async def test_an_example_does_what_it_says(engine: Engine, name: str) -> None:
+async def test_an_example_prints_its_expected_output(engine: Engine, name: str) -> None:
     process = await asyncio.create_subprocess_exec(
         runner(name),
         str(EXAMPLES / name),

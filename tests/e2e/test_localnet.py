@@ -162,7 +162,7 @@ async def test_bad_calls_are_refused_as_by_a_node(chain: Localnet) -> None:
     assert answers[1]["error"]["code"] == -32601
 
 
-async def test_no_web_page_reaches_it_by_a_name_of_its_own(chain: Localnet) -> None:
+async def test_a_request_with_a_foreign_host_header_is_refused(chain: Localnet) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "getHealth"}
     async with (
         aiohttp.ClientSession() as session,
@@ -236,7 +236,7 @@ async def test_a_stalled_chain_lands_no_transaction_until_it_resumes(chain: Loca
     assert chain.executions() == {"stalled": 1}
 
 
-async def test_confirmation_can_be_late(slow: Localnet) -> None:
+async def test_a_confirm_delay_delays_finality(slow: Localnet) -> None:
     await slow.call("localnet_setFaults", {"confirmDelay": 5})
     signature = await slow.send(pay("late"))
     await slow.call("localnet_advance", 6)
@@ -245,7 +245,9 @@ async def test_confirmation_can_be_late(slow: Localnet) -> None:
     assert (await slow.status(signature))["confirmationStatus"] == "finalized"
 
 
-async def test_confirmation_can_be_late_under_tower(tower: Localnet) -> None:
+async def test_a_confirm_delay_delays_confirmation_and_finality_under_tower(
+    tower: Localnet,
+) -> None:
     await tower.call("localnet_setFaults", {"confirmDelay": 5})
     signature = await tower.send(pay("late"))
     await tower.call("localnet_advance", 6)
@@ -256,7 +258,7 @@ async def test_confirmation_can_be_late_under_tower(tower: Localnet) -> None:
     assert (await tower.status(signature))["confirmationStatus"] == "finalized"
 
 
-async def test_a_processed_block_is_dropped_and_no_final_one(slow: Localnet) -> None:
+async def test_a_fork_drops_processed_blocks_but_no_finalized_one(slow: Localnet) -> None:
     await slow.call("localnet_advance", 40)
     raw = bytes(signed(await slow.blockhash(), pay("forked")))
     signature = await slow.send_raw(raw)

@@ -96,7 +96,7 @@ def six_free_ports() -> int:
             return first
 
 
-async def test_every_process_shows_what_it_did(short_path: Path) -> None:
+async def test_every_process_exposes_its_own_metrics(short_path: Path) -> None:
     port = six_free_ports()
     async with engine_up(short_path, metrics_port=port) as engine:
         ids = await engine.submit_many(3)

@@ -117,7 +117,7 @@ async def test_an_order_whose_transaction_may_land_cannot_be_discarded(operator:
     assert operator.command("requeue", order_id).returncode == 0
 
 
-async def test_an_order_that_is_not_parked_is_left_alone(operator: Operator) -> None:
+async def test_requeue_and_discard_refuse_an_order_that_is_not_parked(operator: Operator) -> None:
     (order_id,) = await operator.play.create()
     for act in ("requeue", "discard"):
         done = operator.command(act, order_id)

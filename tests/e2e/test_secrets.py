@@ -88,7 +88,7 @@ async def lives(engine: Engine, key: str) -> tuple[str, list[bytes]]:
     return done[0], answers
 
 
-async def test_secrets_stand_in_no_log_event_error_export_or_file(short_path: Path) -> None:
+async def test_no_log_event_error_export_or_file_contains_a_secret(short_path: Path) -> None:
     folder = short_path / "d"
     options = {
         "solana_keypair": str(SECRET),

@@ -60,7 +60,7 @@ async def run(engine: Engine, program: list[str], text: str, cwd: Path = ROOT) -
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part[-1])
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_the_commands_of_a_document_show_what_it_shows(
+async def test_the_commands_of_a_document_print_the_documented_output(
     trading: Engine, part: tuple[str, ...]
 ) -> None:
     todo = [step for document in part for step in steps(document)]

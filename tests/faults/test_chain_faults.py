@@ -287,7 +287,7 @@ async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
     ("consensus", "commitment"),
     [("tower", "confirmed"), ("tower", "finalized"), ("alpenglow", "auto")],
 )
-async def test_a_failure_that_a_fork_undoes_is_no_failure(
+async def test_a_transaction_whose_failure_a_fork_drops_confirms_its_order(
     consensus: Consensus, commitment: str, redis_url: str, tmp_path: Path
 ) -> None:
     """It failed in a block that is dropped; the same bytes succeed in the other."""
@@ -315,7 +315,7 @@ async def test_a_failure_that_a_fork_undoes_is_no_failure(
         judge(crew, before)
 
 
-async def test_a_stalled_chain_is_a_doubt_that_ends_with_it(
+async def test_orders_in_doubt_on_a_stalled_chain_settle_when_it_resumes(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with chain_crew(redis_url, tmp_path, chain_slot_ms=20, quotes_stale_ms=300) as crew:

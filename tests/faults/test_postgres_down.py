@@ -79,7 +79,7 @@ def killable(short_path: Path) -> Iterator[Killable]:
 
 
 @pytest.mark.parametrize("victim", ["postgres", "valkey"])
-async def test_a_server_killed_under_load_costs_time_and_nothing_else(
+async def test_a_server_killed_under_load_delays_orders_and_loses_none(
     killable: Killable, victim: str
 ) -> None:
     redis_url, database_url = killable.servers.redis_url, killable.servers.database_url

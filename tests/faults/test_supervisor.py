@@ -158,7 +158,7 @@ async def test_a_hung_process_is_killed_and_restarted(
         await until(lambda: child.pid not in (0, first))
 
 
-async def test_stopping_goes_group_by_group(tmp_path: Path) -> None:
+async def test_process_groups_are_stopped_one_after_another(tmp_path: Path) -> None:
     told = tmp_path / "told"
     groups = [[script(name, WITNESS, str(told), name)] for name in ("gateway", "stage", "backend")]
     async with supervised(Supervisor(groups, tmp_path)):
@@ -167,7 +167,7 @@ async def test_stopping_goes_group_by_group(tmp_path: Path) -> None:
     assert told.read_text().split()[3:] == ["gateway", "stage", "backend"]
 
 
-async def test_those_that_do_not_obey_are_killed_once_patience_is_over(
+async def test_processes_that_ignore_the_stop_signal_are_killed_after_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert supervisor.STOP_S < 5, "what is promised, for the whole of it"

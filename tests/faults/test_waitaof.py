@@ -69,7 +69,7 @@ async def test_an_append_that_is_never_fsynced_is_never_accepted(
         assert kinds == [OutcomeUnknown] * 6
 
 
-async def test_a_wait_for_the_disk_that_ends_in_vain_is_no_acceptance(never_fsynced: str) -> None:
+async def test_an_append_whose_fsync_wait_times_out_is_outcome_unknown(never_fsynced: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         log = EventLog(never_fsynced, build="test")
         stack.push_async_callback(log.close)

@@ -106,7 +106,7 @@ async def rest_of(team: Crew, *but: str) -> None:
             await team.worker(name)
 
 
-async def test_a_router_that_wakes_up_late_cannot_change_the_route(
+async def test_a_router_resumed_late_cannot_change_the_route(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -125,7 +125,7 @@ async def test_a_router_that_wakes_up_late_cannot_change_the_route(
         assert set(team.executions().values()) == {1}
 
 
-async def test_a_builder_that_wakes_up_late_cannot_put_another_transaction_in_place(
+async def test_a_builder_resumed_late_cannot_replace_the_transaction(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

@@ -250,7 +250,9 @@ async def test_rows_from_a_backup_end_the_accepted_loss(scene: Scene) -> None:
     await goes_on(scene)
 
 
-async def test_an_accepted_loss_of_intact_rows_is_no_loss(scene: Scene) -> None:
+async def test_forged_losses_of_positions_without_a_loss_are_reported_and_repaired(
+    scene: Scene,
+) -> None:
     await trimmed(scene)
     at = (await placed(scene, "done"))[1]
     forge = "INSERT INTO accepted_losses VALUES ($1, $2, $3, 'x', 'eve', 1, 'x')"
@@ -270,7 +272,7 @@ async def test_an_accepted_loss_of_intact_rows_is_no_loss(scene: Scene) -> None:
     assert (result.problems, result.accepted) == ([], ())
 
 
-async def test_a_forged_state_of_an_accepted_loss_is_seen(scene: Scene) -> None:
+async def test_a_forged_state_of_an_accepted_loss_is_reported(scene: Scene) -> None:
     at = (await placed(scene, "done"))[1]
     await take(scene, at)
     await accept(scene)
@@ -306,7 +308,7 @@ async def test_an_order_without_a_row_resumes_from_the_state_in_its_head(scene: 
     await goes_on(scene)
 
 
-async def test_an_order_of_which_nothing_is_left_is_forgotten(scene: Scene) -> None:
+async def test_an_order_without_any_remaining_copy_is_given_up(scene: Scene) -> None:
     order_id, at = scene.records.orders["done"], await placed(scene, "done")
     await take(scene, at[1])
     await scene.client.delete(scene.log.keys.order(order_id))
@@ -318,7 +320,7 @@ async def test_an_order_of_which_nothing_is_left_is_forgotten(scene: Scene) -> N
     await goes_on(scene)
 
 
-async def test_an_order_with_events_that_are_not_archived_is_not_given_up(
+async def test_a_loss_of_an_order_with_unarchived_events_is_not_accepted(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its head is newer than every lost event: no state is left that follows them."""

@@ -89,7 +89,7 @@ async def test_the_actor_of_a_halt_is_known_after_the_log_was_trimmed(gateway: S
     assert ready["halted"] == view | {"actor": None}
 
 
-async def test_the_engines_own_events_are_on_the_feed_and_are_no_order(gateway: Served) -> None:
+async def test_the_engine_stream_is_on_the_feed_and_is_not_an_order(gateway: Served) -> None:
     await halt(gateway, reason="odd", actor="ann")
     for path in ("", "/events"):
         status, body = await gateway.get(f"/api/orders/{ENGINE_STREAM_ID}{path}")

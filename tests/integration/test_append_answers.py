@@ -81,7 +81,7 @@ async def test_an_append_that_waits_for_its_outcome_raises_fenced(
         await appending
 
 
-async def test_a_server_that_is_gone_after_a_lost_answer_may_have_written(
+async def test_an_append_to_a_server_gone_after_a_lost_answer_is_outcome_unknown(
     log: EventLog, far: EventLog, proxy: Proxy
 ) -> None:
     proxy.mode = "drop-answers"

@@ -53,7 +53,7 @@ async def test_a_batch_of_any_size_is_read_as_it_was_written(log: EventLog, coun
     assert [answer.position for answer in answers] == [*range(1, count + 1)]
 
 
-async def test_each_order_of_a_batch_knows_where_its_own_events_stand(log: EventLog) -> None:
+async def test_each_head_of_a_batch_has_the_positions_of_its_own_events(log: EventLog) -> None:
     ids = [new_order_id() for _ in range(3)]
     await log.append([log.build_creation(order_id, ACCOUNT, submitted())[0] for order_id in ids])
     facts = [RoutingStarted(), AttemptFailed("router", 1, "x", "", 0)]

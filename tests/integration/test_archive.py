@@ -68,7 +68,7 @@ async def test_reading_pages_gives_every_event_in_order(played: Played) -> None:
     assert [p async for page in archive.pages(5, 8) for p in page.positions] == [6, 7, 8]
 
 
-async def test_everything_is_read_across_the_seam_of_archive_and_log(
+async def test_pages_continue_from_the_archive_into_the_log_without_a_gap(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):
@@ -151,7 +151,7 @@ async def test_a_list_stays_stable_while_orders_arrive_and_change(played: Played
     assert [o.id for o in (*first, *second)] == sorted(ids, reverse=True)
 
 
-async def test_filters_find_exactly_what_they_name(played: Played) -> None:
+async def test_filters_select_exactly_the_matching_orders(played: Played) -> None:
     log, archive, play = played
     done = await play.live(9)
     bad = await play.create(9)
@@ -266,7 +266,7 @@ def family(pid: int) -> list[int]:
     return results
 
 
-async def test_a_postgres_that_hangs_is_given_up(
+async def test_reads_of_a_hanging_postgres_raise_archive_unavailable(
     postgres: tuple[str, int],
 ) -> None:
     url, pid = postgres

@@ -134,11 +134,11 @@ GRANTING = {scope: {scope} for scope in SCOPES[:3]} | {
 # -- the table -------------------------------------------------------------------------------------
 
 
-def test_every_operation_is_expected_and_nothing_else() -> None:
+def test_the_expected_permissions_cover_exactly_the_operations() -> None:
     assert set(EXPECTED) == set(ENDPOINTS)
 
 
-def test_every_operation_asks_for_what_is_meant() -> None:
+def test_every_operation_requires_its_expected_scope_and_reach() -> None:
     results = {
         key: (endpoint.permission.scope, endpoint.permission.reach.value)
         for key, endpoint in ENDPOINTS.items()
@@ -170,7 +170,7 @@ async def _no_quotes(_: object) -> tuple[()]:
 
 
 @pytest.mark.parametrize(("key", "call"), CALLS)
-async def test_an_operation_lets_in_the_keys_that_it_is_meant_for_and_no_other(
+async def test_an_operation_admits_only_keys_with_its_scope(
     keyed: KeyedGateway, key: Key, call: Call
 ) -> None:
     meant = EXPECTED[key].scope
@@ -212,7 +212,7 @@ IN_PATH = [
 
 
 @pytest.mark.parametrize(("key", "call"), IN_PATH)
-async def test_an_order_of_another_account_is_answered_as_an_id_that_never_was(
+async def test_an_order_of_another_account_is_answered_like_an_unknown_id(
     keyed: KeyedGateway, key: Key, call: Call
 ) -> None:
     theirs = await keyed.resting("them")
@@ -231,7 +231,7 @@ async def test_an_order_of_another_account_is_answered_as_an_id_that_never_was(
         assert alike(known, theirs) == alike(never, UNKNOWN)
 
 
-async def test_lists_cancels_and_metrics_have_nothing_of_another_account(
+async def test_lists_cancels_and_metrics_exclude_other_accounts(
     keyed: KeyedGateway,
 ) -> None:
     gateway = keyed.gateway
@@ -297,7 +297,7 @@ async def test_a_conflict_of_names_never_shows_another_accounts_order(keyed: Key
     assert (status, conflict["orderId"]) == (422, created["orderId"])
 
 
-async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_made(
+async def test_a_key_without_an_account_or_with_an_unknown_scope_is_not_created(
     keyed: KeyedGateway,
 ) -> None:
     for account, scopes in (("", ["read"]), ("a" * 65, ["read"]), ("me", []), ("me", ["root"])):

@@ -37,7 +37,7 @@ def order(**changes: object) -> Order:
     ],
     ids=["plain", "extremes", "powers", "no positions", "texts", "prices"],
 )
-async def test_a_row_reads_back_as_what_was_meant(
+async def test_a_row_of_the_binary_copy_reads_back_unchanged(
     database_url: str, folded: ProjectedOrder
 ) -> None:
     connection = await asyncpg.connect(database_url)

@@ -75,7 +75,7 @@ async def test_an_order_of_a_newer_build_is_answered_as_unreadable(gateway: Serv
         assert (status, body["code"]) == (500, "unreadable-order"), method
 
 
-async def test_20_cancels_at_once_have_one_event(gateway: Served) -> None:
+async def test_20_concurrent_cancels_append_one_event(gateway: Served) -> None:
     order_id = await gateway.resting()
     answers = await asyncio.gather(*(cancel(gateway, order_id) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
@@ -116,7 +116,7 @@ async def test_a_malformed_cancel_changes_nothing(gateway: Served, query: str, c
 
 
 @pytest.mark.parametrize("mode", ["refuse", "hang", "drop-answers"])
-async def test_without_the_log_a_cancel_is_answered_quickly_and_honestly(
+async def test_a_cancel_without_the_log_is_refused_in_time_and_may_be_repeated(
     redis_url: str, mode: str
 ) -> None:
     async with (

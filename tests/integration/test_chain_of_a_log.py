@@ -35,7 +35,7 @@ async def test_a_log_is_of_the_chain_that_was_named_first(redis_url: str) -> Non
         await event_log.close()
 
 
-async def test_text_of_the_log_that_is_not_utf_8_is_damage(redis_url: str) -> None:
+async def test_log_metadata_that_is_not_utf_8_is_damaged(redis_url: str) -> None:
     log = EventLog(redis_url, build=BUILD)
     await log.open()
     await log.suspend("operator")

@@ -385,7 +385,7 @@ def answering(
     node.answers["getTransaction"] = answer
 
 
-async def test_whatever_strangers_send_to_the_wallet_stops_nothing() -> None:
+async def test_foreign_transactions_to_the_wallet_do_not_stop_the_history_query() -> None:
     order_id = new_order_id()
     lines = [line_of("ours", f"[36] {order_id}"), *map(line_of, STRANGE)]
     lines.append(line_of("refused"))
@@ -521,7 +521,7 @@ async def test_the_wallets_signature_proves_a_transaction_of_a_later_version() -
         await history._rpc.close()
 
 
-async def test_a_node_that_repeats_a_page_is_not_asked_without_end() -> None:
+async def test_a_node_that_repeats_a_history_page_is_refused() -> None:
     later = int(time.time()) + 10**6
     lines = [line_of(name, "[2] hi") | {"blockTime": later} for name in "ab"]
     async with rpc_node() as node:
@@ -547,7 +547,7 @@ async def test_a_transaction_that_no_node_shows_is_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("slot_ms", [150, 200, 400])
-async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_in_seconds(
+async def test_a_node_restored_from_a_snapshot_qualifies_by_its_age_in_seconds(
     slot_ms: int,
 ) -> None:
     """Whatever a slot's length: a memory half an hour too short is none, one long enough is."""
@@ -574,7 +574,7 @@ async def test_a_node_that_was_restored_from_a_snapshot_is_believed_by_its_age_i
 
 
 @pytest.mark.parametrize("number", [None, -32601, -32009, -32004, -32602])
-async def test_a_node_that_does_not_report_its_oldest_block_is_no_witness(
+async def test_a_node_that_does_not_report_its_oldest_block_is_not_a_witness(
     number: int | None,
 ) -> None:
     def cannot_tell(_: Any) -> None:
@@ -609,7 +609,7 @@ async def test_a_node_that_prunes_during_the_query_is_queried_for_its_remaining_
         await history._rpc.close()
 
 
-async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
+async def test_later_history_pages_come_from_nodes_not_behind_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that is behind the first does not know the line that the next page begins at."""
@@ -631,7 +631,7 @@ async def test_the_pages_of_a_history_come_from_nodes_that_are_no_less_far(
         await history._rpc.close()
 
 
-async def test_a_node_that_is_behind_the_height_waited_for_is_not_believed(
+async def test_a_history_of_a_node_below_the_required_height_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("stages.venues.solana.outcomes.executed.BEHIND_S", 0.001)
@@ -661,7 +661,7 @@ async def test_a_memo_that_a_node_leaves_out_of_its_index_is_read_from_the_trans
         await history._rpc.close()
 
 
-def test_a_chain_whose_engine_is_down_runs_for_as_long_as_it_is_asked(short_path: Path) -> None:
+def test_the_local_chain_of_a_stopped_engine_runs_only_within_the_context(short_path: Path) -> None:
     settings = Settings(data_dir=short_path / "d", venues=("raydium", "meteora"), slot_ms=50)
     with localnet.local_chain_running(settings) as reached:
         [url] = reached.solana_rpc_url

@@ -112,7 +112,7 @@ async def test_a_token_that_is_paused_spends_no_attempt_and_trades_once_resumed(
 
 
 @pytest.mark.parametrize("family", TAKERS)
-async def test_extensions_that_do_nothing_do_not_stop_a_swap(
+async def test_inert_extensions_do_not_prevent_a_swap(
     family: str, redis_url: str, tmp_path: Path
 ) -> None:
     plan = plan_of(family)
@@ -131,7 +131,7 @@ async def test_extensions_that_do_nothing_do_not_stop_a_swap(
 
 
 @pytest.mark.parametrize("token_in", ["SOL", "JUP"])
-async def test_two_hops_through_a_mint_with_a_transfer_fee_leave_nothing_of_it(
+async def test_two_hops_through_a_mint_with_a_transfer_fee_leave_no_remainder(
     token_in: str, redis_url: str, tmp_path: Path
 ) -> None:
     token_out = {"SOL": "JUP", "JUP": "SOL"}[token_in]

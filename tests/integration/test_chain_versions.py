@@ -115,7 +115,7 @@ def budget(instructions: Sequence[Instruction]) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-async def test_a_swap_each_way_is_booked_and_paid_for_alike(
+async def test_swaps_in_both_directions_are_booked_and_paid_as_offered(
     version: int, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     async with trading(redis_url, tmp_path, version, ("SOL", "USDC"), [CLMM]) as crew:
@@ -177,7 +177,7 @@ async def test_hops_that_are_split_are_booked_to_the_lamport(
 @pytest.mark.parametrize("wsol", [False, True])
 @pytest.mark.parametrize("version", [0, 1])
 @pytest.mark.parametrize(("first", "last"), [(CLMM, DLMM), (DLMM, CLMM), (CPMM, CLMM)])
-async def test_sol_in_the_middle_of_any_families_whatever_the_user_keeps(
+async def test_two_hops_through_sol_swap_with_and_without_a_kept_wsol_account(
     first: str, last: str, version: int, wsol: bool, redis_url: str, tmp_path: Path
 ) -> None:
     path = ("BONK", "SOL", "RAY")
@@ -266,7 +266,7 @@ async def founded(settings: Settings) -> Settings:
     return settings
 
 
-async def test_a_chain_without_the_version_that_is_asked_for_ends_the_start(
+async def test_stages_do_not_start_on_a_cluster_without_the_configured_version(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(composition, "tune", lambda: None)

@@ -241,7 +241,7 @@ async def test_quote_shows_every_route_the_best_and_its_bound(engine: Run) -> No
     assert "maxAmountIn" in printed.out.splitlines()[-1]
 
 
-async def test_quote_of_what_no_route_leads_to_names_the_reason(engine: Run) -> None:
+async def test_quote_without_a_route_exits_with_3(engine: Run) -> None:
     printed = await engine("quote", "SOL", "BONK", "0.000000001")
     assert (printed.code, "best" in printed.out) == (3, False)
 

@@ -290,7 +290,7 @@ async def test_an_order_that_expired_is_not_triggered(log: EventLog) -> None:
     assert await append_facts(log, order_id, TRIGGERED) is AppendStatus.LATE
 
 
-async def test_the_log_knows_when_orders_expire_until_they_end(log: EventLog) -> None:
+async def test_the_expiry_index_has_the_expiry_of_open_orders(log: EventLog) -> None:
     async def expiries() -> list[bytes]:
         reply: list[bytes] = await LogServer(log).call(
             "ZRANGE", log.keys.expiry, 0, -1, "WITHSCORES"

@@ -84,7 +84,7 @@ def test_every_file_goes_into_the_wheel() -> None:
     assert [name for name in NAMES if f"*.{name.rpartition('.')[2]}" not in patterns] == []
 
 
-async def test_nothing_else_of_the_disk_is_served(gateway: Served) -> None:
+async def test_no_file_outside_the_static_folder_is_served(gateway: Served) -> None:
     for path in ("/static/nothing.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static/"):
         status, _ = await gateway.get(path)
         assert status == 404

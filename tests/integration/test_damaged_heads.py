@@ -104,7 +104,7 @@ async def refused(log: EventLog, order_id: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "cut off", "another version"])
-async def test_books_are_made_of_the_heads_that_are_left(
+async def test_trigger_books_are_built_from_the_undamaged_heads(
     redis_url: str, tmp_path: Path, what: str
 ) -> None:
     async with (

@@ -51,7 +51,7 @@ async def test_the_check_of_sound_records_reports_its_end_position(
         "DELETE FROM orders WHERE :END - 2 = ANY(positions)",
     ],
 )
-async def test_damage_of_the_newest_events_is_seen(
+async def test_damage_of_the_newest_events_fails_the_doctor(
     scene: Scene, harm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.sql.execute(harm.replace(":END", str(scene.end)))
@@ -70,7 +70,7 @@ async def test_a_damaged_entry_of_the_log_is_seen(
     assert told.status == "failed", told
 
 
-async def test_damage_before_them_is_an_audits(
+async def test_damage_before_the_newest_events_is_left_to_the_audit(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.sql.execute("UPDATE events SET version = 77 WHERE position = 1")

@@ -68,7 +68,9 @@ async def due_until(log: EventLog, ids: Sequence[str]) -> None:
     await until(past)
 
 
-async def test_however_many_are_due_each_is_handed_over(log: EventLog, inbox: Inbox) -> None:
+async def test_due_orders_beyond_one_promotion_are_all_delivered(
+    log: EventLog, inbox: Inbox
+) -> None:
     ids = await let_wait(log, inbox, [1] * (DUE_LIMIT + 100))
     await due_until(log, ids)
     assert [(await inbox.promote_due())[0] for _ in range(3)] == [DUE_LIMIT, 100, 0]
@@ -87,7 +89,7 @@ async def test_the_order_due_first_is_delivered_first(log: EventLog, inbox: Inbo
     assert message.order_ids == (first, second, third)
 
 
-async def test_an_attempt_is_not_made_before_its_time_whatever_wakes_the_order(
+async def test_a_woken_order_is_not_attempted_before_its_due_time(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -123,7 +125,9 @@ async def test_no_order_waits_past_its_expiry(log: EventLog, inbox: Inbox) -> No
     assert next_ms <= 60_001
 
 
-async def test_a_wait_of_weeks_is_cut_to_what_the_log_can_hold(log: EventLog, inbox: Inbox) -> None:
+async def test_a_wait_of_weeks_is_capped_at_the_longest_wait_of_the_log(
+    log: EventLog, inbox: Inbox
+) -> None:
     await let_wait(log, inbox, [50 * 24 * HOUR_MS])
     moved, next_ms = await inbox.promote_due()
     assert moved == 0
@@ -132,7 +136,7 @@ async def test_a_wait_of_weeks_is_cut_to_what_the_log_can_hold(log: EventLog, in
 
 
 @pytest.mark.parametrize("foreign", [b"short", b"\xff" * 36])
-async def test_an_inbox_made_again_leaves_waiting_orders_in_the_due_set(
+async def test_a_recreated_inbox_leaves_waiting_orders_in_the_due_set(
     log: EventLog, inbox: Inbox, foreign: bytes
 ) -> None:
     ids = await let_wait(log, inbox, [HOUR_MS, HOUR_MS])

@@ -165,7 +165,7 @@ async def test_a_slow_reader_is_cut_and_can_resume_without_a_gap(redis_url: str)
         assert positions(rest) == list(range(len(whole) + 1, count + 1))
 
 
-async def test_a_client_that_is_cut_and_reads_nothing_is_hung_up_on(
+async def test_a_cut_client_that_never_reads_is_disconnected(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with served(redis_url, slow_s=0.05) as gateway:

@@ -74,7 +74,7 @@ async def test_an_order_whose_expiry_was_put_off_lives_on_until_then(
     assert await indexed_ms(log, order_id) == -(-expires_us // 1000)
 
 
-async def test_an_order_that_is_sent_is_looked_at_again_and_left_alone(
+async def test_a_sent_order_past_its_expiry_is_kept_and_checked_again_later(
     log: EventLog, watches: PairLeases
 ) -> None:
     play, expires_us = Play(log), now_us() + HOUR_US

@@ -137,7 +137,7 @@ async def test_resuming_from_each_position_across_the_seam_of_archive_and_log(
         assert page.positions == through(44, after), after
 
 
-async def test_resuming_from_each_position_of_what_is_at_hand(harness: FeedHarness) -> None:
+async def test_a_subscriber_resumes_from_each_buffered_position(harness: FeedHarness) -> None:
     await harness.play.live(3)
     pages = {after: await harness.subscribe(after) for after in range(19)}
     await harness.play.create(2)
@@ -425,7 +425,7 @@ async def test_a_subscriber_that_catches_up_gets_a_notice_when_the_log_is_replac
     await direct.close()
 
 
-async def test_what_is_at_hand_is_all_that_follows_or_nothing(harness: FeedHarness) -> None:
+async def test_recent_returns_all_frames_after_a_position_or_none(harness: FeedHarness) -> None:
     await harness.play.live(2)
     await harness.feed.ready()
     assert harness.feed.position == 12

@@ -180,7 +180,7 @@ async def test_deleting_the_entry_by_hand_leaves_an_engine_that_takes_orders(
         assert not await log.foreign()
 
 
-async def test_a_position_that_is_behind_its_own_orders_is_no_fault_of_the_entries(
+async def test_a_position_behind_its_orders_sets_no_entry_aside(
     redis_url: str, database_url: str
 ) -> None:
     async with (

@@ -306,7 +306,9 @@ async def test_each_refusal_is_a_problem_document(
         {"Host": "10.1.2.3"},
     ],
 )
-async def test_our_own_pages_and_clients_come_in(gateway: Served, headers: dict[str, str]) -> None:
+async def test_requests_of_same_origin_pages_and_clients_are_accepted(
+    gateway: Served, headers: dict[str, str]
+) -> None:
     assert (await gateway.post(headers={"Content-Type": "application/json"} | headers))[0] == 202
 
 
@@ -383,7 +385,7 @@ async def test_nothing_is_cancelled_or_amended_while_the_log_has_to_be_repaired(
     ],
     ids=["no text", "a number without end", "fields without end", "twice"],
 )
-async def test_bodies_that_are_made_to_hurt_are_refused_at_once(
+async def test_hostile_bodies_are_refused_with_a_short_problem(
     gateway: Served, body: bytes, code: str
 ) -> None:
     status, result, _ = await gateway.post(data=body, headers={"Content-Type": "application/json"})
@@ -509,7 +511,9 @@ async def events_of_log(gateway: Served, order_id: str) -> int:
 
 
 @pytest.mark.parametrize("mode", ["refuse", "hang"])
-async def test_without_the_log_every_answer_is_quick_and_honest(redis_url: str, mode: str) -> None:
+async def test_requests_without_the_log_are_refused_in_time_as_log_unavailable(
+    redis_url: str, mode: str
+) -> None:
     async with (
         proxied(redis_url) as proxy,
         served(redis_url, gateway_redis_url=proxy.url) as gateway,
@@ -580,9 +584,7 @@ async def test_the_gateway_does_not_recreate_a_vanished_log(
     assert (await gateway.post())[0] == 202
 
 
-async def test_short_memory_refuses_new_orders_and_nothing_else(
-    gateway: Served, redis_url: str
-) -> None:
+async def test_a_full_log_refuses_only_new_orders(gateway: Served, redis_url: str) -> None:
     order_id = await gateway.accepted()
 
     async def full() -> bool:

@@ -170,7 +170,7 @@ async def test_many_orders_that_end_in_one_call_release_all_their_names(log: Eve
     assert replies[0] > 0
 
 
-async def test_an_end_that_is_written_again_after_a_lost_answer_moves_no_window(
+async def test_a_repeated_append_of_an_end_does_not_move_the_window(
     log: EventLog,
 ) -> None:
     order_id = await placed(log, "c1")
@@ -181,7 +181,7 @@ async def test_an_end_that_is_written_again_after_a_lost_answer_moves_no_window(
     assert await expiry_ms(log, "client", "c1") == until_ms
 
 
-async def test_an_order_that_ended_gives_its_name_away_when_the_window_is_over(
+async def test_the_name_of_an_ended_order_is_free_after_its_window(
     log: EventLog,
 ) -> None:
     first = await placed(log, "c1")

@@ -79,7 +79,7 @@ async def test_a_malformed_key_is_refused(doors: Doors, presented: str) -> None:
     assert await doors.status("GET", "/api/tokens", presented) == 401
 
 
-async def test_a_key_with_another_secret_opens_nothing(doors: Doors) -> None:
+async def test_a_key_with_a_wrong_secret_is_refused(doors: Doors) -> None:
     key = await doors.key("main", "read")
     assert (
         await doors.status("GET", "/api/tokens", key[:-1] + ("a" if key[-1] != "a" else "b")) == 401
@@ -151,7 +151,7 @@ async def test_the_feed_of_a_key_has_its_own_orders_only(doors: Doors) -> None:
         assert (await ws.receive_json(timeout=HANG_S))["code"] == "unknown-order"
 
 
-async def test_a_page_offers_its_key_as_a_subprotocol_and_is_answered_with_ours(
+async def test_a_key_offered_as_a_subprotocol_is_accepted_and_oee_is_selected(
     doors: Doors,
 ) -> None:
     key = await doors.key("me", "read")
@@ -183,7 +183,7 @@ async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
         assert await doors.status("GET", "/api/tokens", turned.text.reveal()) == 200
 
 
-async def test_a_revoked_key_opens_nothing_and_its_sockets_are_closed(doors: Doors) -> None:
+async def test_a_revoked_key_is_refused_and_its_sockets_are_closed(doors: Doors) -> None:
     key = await doors.key("me", "read")
     async with doors.gateway.http.ws_connect(
         f"{doors.gateway.url}/api/events", headers=bearer(key)
@@ -350,7 +350,7 @@ async def test_a_rate_limited_request_gets_retry_after(redis_url: str) -> None:
         assert (await gateway.get("/healthz"))[0] == 200  # who only asks whether it lives
 
 
-async def test_there_are_no_more_sockets_than_there_may_be(redis_url: str) -> None:
+async def test_sockets_beyond_the_limit_are_refused_until_one_closes(redis_url: str) -> None:
     async with served(redis_url, sockets_max=3, sockets_max_each=2) as gateway:
         url = f"{gateway.url}/api/events"
         first, second = [await gateway.http.ws_connect(url) for _ in range(2)]

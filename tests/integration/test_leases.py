@@ -58,7 +58,7 @@ async def is_stale(log: EventLog, message: InboxMessage) -> bool:
     return await idle_ms(log, message) > SHORT_MS
 
 
-async def test_of_an_entry_that_is_settled_in_part_the_lease_is_kept(log: EventLog) -> None:
+async def test_the_lease_of_a_partly_acked_entry_is_renewed(log: EventLog) -> None:
     inbox = await opened(log, "one", SHORT_MS)
     message = await entry_of(log, inbox, 2)
     inbox.mark_acked([message.delivery(0)])
@@ -72,7 +72,7 @@ async def test_of_an_entry_that_is_settled_in_part_the_lease_is_kept(log: EventL
     await inbox.close()
 
 
-async def test_a_renewal_keeps_every_entry_in_hand(log: EventLog) -> None:
+async def test_a_renewal_extends_the_lease_of_every_held_entry(log: EventLog) -> None:
     inbox = await opened(log, "one", LONG_MS)
     messages = [await entry_of(log, inbox, 1) for _ in range(3)]
     for message in messages:

@@ -152,7 +152,9 @@ async def test_a_simulation_reports_the_loaded_bytes_and_the_fee_the_charged_amo
     await sent(chain, [transfer(THEM, SOL), memo("it fits")], fitting)
 
 
-async def test_a_wallets_history_has_what_strangers_send_to_it(chain: Localnet) -> None:
+async def test_the_history_of_a_wallet_has_the_transactions_of_other_signers(
+    chain: Localnet,
+) -> None:
     config = {"commitment": "confirmed"}
     fresh = str(Keypair().pubkey())
     paid = await sent(chain, [memo("ours")])
@@ -182,7 +184,7 @@ async def test_a_wallets_history_has_what_strangers_send_to_it(chain: Localnet) 
     assert [line["signature"] for line in history] == [dust[2], dust[1]]
 
 
-async def test_programs_are_as_long_as_what_they_load(chain: Localnet) -> None:
+async def test_program_accounts_have_the_owner_and_size_of_their_loader(chain: Localnet) -> None:
     plan = plan_of("raydium-clmm")
     asked = [plan.program, addresses.TOKEN, addresses.TX_V1]
     head = {"encoding": "base64", "dataSlice": {"offset": 0, "length": 36}}

@@ -106,7 +106,7 @@ async def depth(log: EventLog, stage: str = "router") -> int:
 # -- what becomes of a unit ------------------------------------------------------------------------
 
 
-async def test_a_unit_is_created_once_and_exists_when_it_comes_again(log: EventLog) -> None:
+async def test_a_repeated_append_of_a_unit_is_answered_with_exists(log: EventLog) -> None:
     [request] = creations(log)
     first, again = (await log.append([request]))[0], (await log.append([request]))[0]
     assert (first.status, first.position) == (AppendStatus.CREATED, 1)
@@ -538,7 +538,7 @@ async def test_entries_of_a_dead_worker_are_taken_over_with_their_delivery_count
         await inbox.close()  # without a word
 
 
-async def test_a_lost_inbox_is_rebuilt_from_what_the_open_orders_owe(log: EventLog) -> None:
+async def test_a_lost_inbox_is_rebuilt_from_the_open_orders_of_its_stage(log: EventLog) -> None:
     ids = await created(log, 5)
     await results(log, await next_unit(log, ids[0], OrderFailed("router", "x", 1)))
     await results(log, await next_unit(log, ids[1], RoutingStarted(), routed()))
@@ -548,7 +548,9 @@ async def test_a_lost_inbox_is_rebuilt_from_what_the_open_orders_owe(log: EventL
     await inbox.close()
 
 
-async def test_a_lost_group_is_made_again_and_delivers_what_is_owed(log: EventLog) -> None:
+async def test_a_lost_consumer_group_is_recreated_and_delivers_every_unacked_order(
+    log: EventLog,
+) -> None:
     ids = await created(log, 3)
     inbox = await opened(log, "c")
     [message] = await taken(inbox, 3)
@@ -563,7 +565,7 @@ async def test_a_lost_group_is_made_again_and_delivers_what_is_owed(log: EventLo
         await item.close()
 
 
-async def test_trimming_the_log_forgets_nothing_that_is_owed(log: EventLog) -> None:
+async def test_trimming_the_log_keeps_inboxes_and_heads(log: EventLog) -> None:
     """Events go, inboxes and heads stay; who reads from further back is told so."""
     pending = await created(log, 3)
     for _ in range(300):
@@ -587,7 +589,7 @@ async def test_trimming_the_log_forgets_nothing_that_is_owed(log: EventLog) -> N
     await inbox.close()
 
 
-async def test_a_suspended_log_takes_no_order_and_no_send_and_follows_what_is_out(
+async def test_a_suspended_log_refuses_creations_and_sends_but_takes_outcomes(
     log: EventLog,
 ) -> None:
     built, out = await created(log, 2)

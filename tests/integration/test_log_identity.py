@@ -36,13 +36,15 @@ async def checkpoint(reader: LogReader, position: int) -> Checkpoint:
 
 
 @pytest.mark.parametrize("position", [1, 4, 6])
-async def test_the_log_that_was_archived_is_known_again(
+async def test_the_log_that_was_archived_is_recognised(
     log: EventLog, reader: LogReader, position: int
 ) -> None:
     assert await why_different_log(log, reader, await checkpoint(reader, position)) == ""
 
 
-async def test_another_epoch_length_or_content_is_named(log: EventLog, reader: LogReader) -> None:
+async def test_a_log_with_another_epoch_length_or_content_is_reported(
+    log: EventLog, reader: LogReader
+) -> None:
     at = await checkpoint(reader, 4)
     others = {
         "epoch 1, the archive of 2": at._replace(epoch=2),

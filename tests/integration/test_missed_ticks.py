@@ -148,7 +148,7 @@ async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
         yield watch
 
 
-async def test_a_tick_that_passes_without_any_watcher_counts(
+async def test_a_tick_missed_while_no_watcher_runs_triggers_later(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -257,7 +257,7 @@ LONG = 5000
 """Slots: more than half an hour of a chain."""
 
 
-async def test_an_order_that_went_unheard_for_long_is_held_against_every_tick_since_its_own_slot(
+async def test_an_order_received_late_is_checked_against_every_tick_since_its_slot(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:
@@ -309,7 +309,7 @@ async def test_a_takeover_does_not_repeat_ticks_of_the_last_holder(
         assert context.venue.asked == [LONG + 2]
 
 
-async def test_where_the_news_are_trimmed_every_order_is_held_against_all_since_its_own_slot(
+async def test_with_a_trimmed_trigger_book_feed_orders_are_checked_since_their_slots(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with watch(redis_url, tmp_path) as context:

@@ -285,7 +285,7 @@ async def test_events_behind_a_refused_chunk_are_folded_again(
         assert (row["version"], row["positions"]) == (2, [1, 2])
 
 
-async def test_an_order_from_before_is_loaded_when_no_write_is_under_way(
+async def test_an_older_order_is_loaded_only_between_writes(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "VERIFY_S", HANG_S)
@@ -343,7 +343,7 @@ async def test_a_version_that_does_not_continue_its_order_parks_it(
         assert parked["positions"] == [2, 3, 4, 5, 6]
 
 
-async def test_a_log_that_is_behind_the_archive_stops_it_and_takes_no_orders_any_more(
+async def test_a_log_behind_the_archive_stops_the_projector_and_new_orders(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):

@@ -31,7 +31,7 @@ async def test_tokens_may_be_named_by_their_mints(redis_url: str) -> None:
         assert (await gateway.get(f"/api/orders/{order_id}"))[1]["tokenIn"] == "SOL"
 
 
-async def test_an_exact_output_is_quoted_by_what_goes_in(redis_url: str) -> None:
+async def test_the_best_exact_output_quote_has_the_least_input(redis_url: str) -> None:
     async with served(redis_url) as gateway:
         expected = ASKED | {"amount": "150", "swapMode": "exactOut"}
         _, answer = await gateway.get("/api/quotes", params=expected)
@@ -77,7 +77,9 @@ async def test_a_question_that_cannot_be_read_is_refused(
         assert problem["parameter"] == parameter
 
 
-async def test_an_exact_output_is_taken_with_its_own_bound_only(redis_url: str) -> None:
+async def test_an_exact_output_order_takes_max_amount_in_but_no_slippage_or_minimum(
+    redis_url: str,
+) -> None:
     async with served(redis_url) as gateway:
         expected = {"amount": "150", "swapMode": "exactOut"}
         order_id = await gateway.accepted(**expected, maxAmountIn="2")

@@ -143,7 +143,7 @@ async def test_a_parked_order_is_folded_again_by_a_build_that_can(
         await sound(log, archive)
 
 
-async def test_a_running_projector_forgets_what_the_rebuild_made_obsolete(
+async def test_a_running_projector_continues_parked_orders_after_a_rebuild(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A parked order continues: the projector sees that the tables are new ones."""
@@ -398,7 +398,9 @@ async def test_a_dropped_table_is_created_again(redis_url: str, database_url: st
         await sound(log, archive)
 
 
-async def test_without_a_checkpoint_nothing_is_emptied(redis_url: str, database_url: str) -> None:
+async def test_a_rebuild_without_a_checkpoint_is_refused_and_keeps_the_table(
+    redis_url: str, database_url: str
+) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         async with projecting(redis_url, database_url):
             await Play(log).live(2)

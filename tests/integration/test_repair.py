@@ -347,7 +347,7 @@ async def test_events_beyond_the_archive_in_a_restored_log_are_reported_as_void(
     assert (await scene.logged(order_id)).status == "routing"
 
 
-async def test_of_two_repairs_at_once_one_is_refused_and_harms_nothing(
+async def test_the_second_of_two_concurrent_repairs_is_refused_without_effect(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_id = await scene.crew.place(MARKET)

@@ -162,7 +162,7 @@ async def test_a_fault_of_the_chain_is_reported_as_such(
     assert await repaired(scene.settings) == 0
 
 
-async def test_a_node_that_is_not_there_is_no_fault_of_postgres(
+async def test_an_unreachable_node_is_not_reported_as_an_error_of_postgres(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = replace(

@@ -213,7 +213,7 @@ async def test_a_repair_waits_for_the_height_however_old_the_fence_is(
     assert scene.chain.asked_at == {LAST + 1}
 
 
-async def test_each_open_order_is_asked_about_and_nothing_else(
+async def test_exactly_the_open_orders_are_queried_on_the_chain(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recreate_log, "ORDERS", 3)
@@ -371,7 +371,7 @@ SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
 
 
 @pytest.mark.parametrize("case", SETTLED)
-def test_an_executed_order_is_sent_parked_or_known(case: str) -> None:
+def test_an_order_executed_on_chain_is_recorded_as_sent_parked_or_unchanged(case: str) -> None:
     facts, signatures, expected = SETTLED[case]
     order = order_after(*facts)
     results = order_histories.reconcile(order, signatures)
@@ -386,7 +386,7 @@ def test_an_executed_order_is_sent_parked_or_known(case: str) -> None:
 # -- the wallets -----------------------------------------------------------------------------------
 
 
-async def test_a_wallet_counts_what_cannot_be_undone_and_takes_the_newest_blockhash(
+async def test_a_wallet_reads_the_finalized_height_and_the_newest_blockhash(
     tmp_path: Path,
 ) -> None:
     import json

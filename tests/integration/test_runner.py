@@ -218,7 +218,9 @@ async def test_a_stopped_worker_returns_its_orders_and_no_attempt_is_counted(
         assert len(team.of(RoutingStarted)) == 6
 
 
-async def test_a_worker_that_is_stopped_ends_what_is_quick(redis_url: str, tmp_path: Path) -> None:
+async def test_a_stopping_worker_completes_its_quick_deliveries(
+    redis_url: str, tmp_path: Path
+) -> None:
     async with crew(redis_url, tmp_path) as team:
         gate = Gate()
         ids = await team.submit(6)

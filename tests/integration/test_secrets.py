@@ -95,7 +95,7 @@ def secret_fields() -> list[str]:
     return result
 
 
-def test_a_secret_is_tried_in_every_setting_that_may_hold_one() -> None:
+def test_every_secret_setting_has_a_test_value() -> None:
     assert set(VALUES) == set(secret_fields())
 
 
@@ -374,7 +374,7 @@ async def test_a_send_or_rebroadcast_that_failed_logs_no_signed_bytes(
     assert isinstance(order, Order)
 
 
-def test_every_text_of_the_settings_that_opens_a_door_is_known(settings: Settings) -> None:
+def test_the_secret_texts_of_the_settings_are_listed_without_paths(settings: Settings) -> None:
     results = texts(settings)
     assert {text for text in results if HIDDEN in text}
     assert texts(Settings()) == set()

@@ -234,7 +234,7 @@ async def test_an_order_executed_twice_is_settled_by_the_transaction_an_operator
     await operator.sound()
 
 
-async def test_of_two_operators_one_settles_the_order_and_the_other_learns_that(
+async def test_a_second_settlement_reports_that_the_order_is_already_settled(
     operator: Operator,
 ) -> None:
     order_id = await operator.executed("sig-1")

@@ -253,7 +253,9 @@ def venue_of(world: World) -> SolanaVenue:
 # -- a slot that another process has seen ----------------------------------------------------------
 
 
-async def test_a_pool_that_a_watcher_saw_first_is_waited_for_not_missing(world: World) -> None:
+async def test_quotes_and_builds_wait_for_a_pool_that_only_the_watcher_has_seen(
+    world: World,
+) -> None:
     world.slot, pool = 1001, world.accounts.pop(POOL)
     await world.cache.refresh()
     triggered = order(type="sniper", triggered=True, watch_slot=1002)
@@ -268,7 +270,7 @@ async def test_a_pool_that_a_watcher_saw_first_is_waited_for_not_missing(world: 
     await asyncio.wait_for(building, HANG_S)
 
 
-async def test_a_slot_that_never_comes_is_no_recent_data(world: World) -> None:
+async def test_an_order_of_a_slot_that_never_arrives_is_refused_as_stale(world: World) -> None:
     world.stale_after(50)
     triggered = order(type="sniper", triggered=True, watch_slot=1001)
     for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build(triggered)):
@@ -346,7 +348,7 @@ async def test_the_cache_outlives_its_nodes(world: World) -> None:
     assert await asyncio.wait_for(world.cache.next_slot(1000), HANG_S) == 1001
 
 
-async def test_a_node_that_is_behind_does_not_take_us_back(world: World) -> None:
+async def test_a_lagging_node_does_not_move_the_slot_back(world: World) -> None:
     world.slot = 990
     with pytest.raises(VenueRefusal):
         await world.cache.refresh()
@@ -447,7 +449,7 @@ async def test_a_refusal_of_the_simulation_is_a_named_reason_and_nothing_is_sign
         ("InsufficientFundsForFee", "insufficient-funds", False),
     ],
 )
-async def test_another_route_is_tried_unless_it_is_the_wallet_that_does_not_do(
+async def test_a_failed_simulation_is_retryable_unless_the_wallet_is_the_cause(
     world: World, err: Any, code: str, retryable: bool
 ) -> None:
     world.simulation = {"err": err}
@@ -489,7 +491,7 @@ async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_rout
     assert (refused.value.code, refused.value.retryable) == ("pool-not-found", True)
 
 
-async def test_a_token_that_is_in_pools_no_more_concerns_its_own_orders_only(world: World) -> None:
+async def test_a_token_without_pools_affects_only_its_own_orders(world: World) -> None:
     tokens = by_name(
         Token(token_entry.symbol, token_entry.decimals, token_entry.mint)
         for token_entry in POOLS.tokens
@@ -543,7 +545,7 @@ async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
     )
 
 
-async def test_orders_built_together_share_a_blockhash_and_nothing_else(
+async def test_orders_built_together_share_only_a_blockhash(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -614,7 +616,7 @@ async def test_a_transaction_that_cannot_be_sent_does_not_delay_the_others(world
 # -- outcomes --------------------------------------------------------------------------------------
 
 
-async def test_questions_of_one_loop_turn_share_one_request_of_up_to_256(world: World) -> None:
+async def test_status_queries_of_one_loop_turn_share_requests_of_up_to_256(world: World) -> None:
     transaction = await world.built()
     sent = [
         msgspec.structs.replace(transaction, signature=str(Signature(n.to_bytes(64, "big"))))
@@ -697,7 +699,7 @@ async def test_a_programs_own_name_of_its_error_counts_more_than_its_number(worl
     assert [outcome.reason for outcome in await world.outcomes(sent)] == ["slippage-exceeded"]
 
 
-async def test_a_fork_between_two_answers_is_no_outcome(world: World) -> None:
+async def test_a_fork_between_two_answers_leaves_the_transaction_absent(world: World) -> None:
     sent = await world.built()
     world.status(sent, "confirmed")
     world.detail(sent, 1, err={"InstructionError": [6, {"Custom": 6005}]})
@@ -822,7 +824,7 @@ async def test_a_node_that_was_restored_since_the_transaction_was_made_proves_no
         assert f"blocks begin at slot {first_slot}" in outcome.detail
 
 
-async def test_slots_without_blocks_make_no_node_a_witness_that_came_later(world: World) -> None:
+async def test_skipped_slots_do_not_make_a_restored_node_a_witness(world: World) -> None:
     """A cluster that stood still passes thousands of slots in which no height is reached."""
     sent = await world.built()
     assert sent.least_slot == 1000
@@ -833,7 +835,7 @@ async def test_slots_without_blocks_make_no_node_a_witness_that_came_later(world
     assert (await world.outcomes(sent))[0].finalized_height == 1051
 
 
-async def test_a_node_that_turns_a_question_away_is_asked_again(world: World) -> None:
+async def test_a_status_query_is_repeated_after_429_and_503(world: World) -> None:
     """Were it not, every busy moment of a node would be a doubt."""
     world.node.faults = ["429", "503", "429"]
     [(first_slot, statuses)] = await world.rpc.get_statuses_and_memory(["a"])
@@ -946,7 +948,7 @@ async def test_a_chain_that_finalizes_nothing_is_in_doubt_though_its_slots_advan
     assert told[-1] == [Outcome("unknown", reason="chain-stalled"), Outcome("absent")]
 
 
-async def test_a_url_that_leads_to_another_chain_by_now_proves_nothing(world: World) -> None:
+async def test_a_node_whose_genesis_hash_changed_proves_nothing(world: World) -> None:
     """The node was accepted earlier. Another chain does not know the transaction."""
     sent = await world.built()
     world.slot, world.finalized = 1200, (1150, 1051)

@@ -132,7 +132,7 @@ async def test_a_node_that_does_not_answer_changes_nothing(cluster: Cluster) -> 
     assert asked.facts == ChainFacts(1, 1)
 
 
-async def test_an_activation_to_come_is_seen_when_it_has_come(
+async def test_a_pending_activation_is_noticed_when_it_takes_effect(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "PENDING_S", 0.001)
@@ -147,7 +147,7 @@ async def test_an_activation_to_come_is_seen_when_it_has_come(
     await asked.close()
 
 
-async def test_it_is_asked_again_every_hour_and_once_it_is_doubted(
+async def test_features_are_read_again_every_hour_and_when_doubted(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "UNANSWERED_S", 0.001)

@@ -171,7 +171,7 @@ async def test_accounts_with_known_sizes_are_not_asked_for(chain: Chain) -> None
     assert chain.asked == 0
 
 
-async def test_an_account_that_is_absent_may_come_to_be(chain: Chain) -> None:
+async def test_an_absent_account_counts_with_room_for_its_creation(chain: Chain) -> None:
     absent = str(Pubkey.new_unique())
     assert await chain.sizes.of([absent], {}) >= 64 + 10_240
 

@@ -225,7 +225,7 @@ async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]
         assert await rpc.get_slot("confirmed") == 1001
 
 
-async def test_a_node_asks_for_time_with_any_status(nodes: list[Node]) -> None:
+async def test_a_retry_after_header_pauses_the_node_with_any_status(nodes: list[Node]) -> None:
     def busy(_: Any) -> Any:
         raise HttpError(503, "", **{"Retry-After": "30"})
 
@@ -349,7 +349,7 @@ async def test_statuses_of_a_node_far_behind_are_asked_of_another(nodes: list[No
         assert (await rpc.get_signature_statuses(["s"])).slot == 999
 
 
-async def test_a_blockhash_is_had_of_nodes_that_do_not_know_confirmed_any_more(
+async def test_a_blockhash_is_served_by_nodes_that_no_longer_know_confirmed(
     nodes: list[Node],
 ) -> None:
     """At once: the method is served, and does not rest."""

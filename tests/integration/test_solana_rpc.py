@@ -77,7 +77,7 @@ async def test_the_next_node_is_asked_where_one_fails(nodes: list[Node], fault: 
         assert await rpc.get_slot("confirmed") == 1001
 
 
-async def test_the_first_node_is_preferred_again_once_it_has_rested(nodes: list[Node]) -> None:
+async def test_the_first_node_is_preferred_again_after_its_pause(nodes: list[Node]) -> None:
     async with client(*nodes) as rpc:
         nodes[0].faults = ["500"]
         assert await rpc.get_slot("confirmed") == 1001
@@ -169,7 +169,7 @@ async def test_a_refusal_that_another_node_contradicts_is_that_nodes_own(nodes: 
     assert [node.asked["getBalance"] for node in nodes] == [1, 2], "the method rests at the first"
 
 
-async def test_a_second_node_that_fails_is_no_second_opinion(nodes: list[Node]) -> None:
+async def test_a_refusal_raises_an_rpc_error_when_the_second_node_fails(nodes: list[Node]) -> None:
     nodes[0].answers["getBalance"] = invalid
     async with client(*nodes) as rpc:
         await rpc.get_genesis_hash()
@@ -178,7 +178,7 @@ async def test_a_second_node_that_fails_is_no_second_opinion(nodes: list[Node]) 
             await rpc.get_balance("a", "confirmed")
 
 
-async def test_a_question_that_holds_nothing_of_an_order_is_the_nodes_to_refuse(
+async def test_a_refused_call_without_order_data_is_a_fault_of_the_node(
     nodes: list[Node],
 ) -> None:
     nodes[0].answers["getSlot"] = invalid
@@ -262,7 +262,7 @@ async def test_a_transaction_is_sent_without_preflight_and_without_the_nodes_own
         (ClusterGuard("local"), LOCAL, ""),
     ],
 )
-async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
+async def test_no_transaction_is_sent_to_an_unexpected_chain(
     nodes: list[Node], admission: ClusterGuard, genesis: str, code: str
 ) -> None:
     nodes[0].answers["getGenesisHash"] = lambda _: genesis
@@ -278,7 +278,7 @@ async def test_a_chain_that_is_not_meant_is_asked_for_nothing(
     assert nodes[0].asked == {"getGenesisHash": 1}
 
 
-async def test_a_node_of_another_chain_never_answers_for_ours(nodes: list[Node]) -> None:
+async def test_a_node_of_another_chain_gets_no_calls(nodes: list[Node]) -> None:
     nodes[1].answers["getGenesisHash"] = lambda _: "another"
     async with client(*nodes) as rpc:
         assert await rpc.get_slot("confirmed") == 1000

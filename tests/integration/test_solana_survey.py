@@ -75,7 +75,9 @@ def test_every_method_that_is_called_is_in_the_table() -> None:
     assert written <= METHODS.keys()
 
 
-async def test_a_whole_node_lacks_nothing_and_is_asked_once_in_full_size(nodes: list[Node]) -> None:
+async def test_a_complete_node_lacks_no_method_and_is_asked_once_in_full_size(
+    nodes: list[Node],
+) -> None:
     failures, unserved = dict(RPC_FAILURES.counts), dict(RPC_UNSERVED.counts)
     seen = await look(nodes[0])
     assert seen == Surveyed("127.0.0.1", 1_000, {}, {})

@@ -151,7 +151,7 @@ def asked_late(stage: Stage, trap: Trap) -> Stage:
 
 @pytest.mark.parametrize("point", [p for p in POINTS if p.call == "append"], ids=str)
 @pytest.mark.parametrize("stage", ["router", "builder", "submitter"])
-async def test_a_cancel_while_a_worker_lies_dead_wins_or_finds_it_sent(
+async def test_a_cancel_after_a_worker_death_succeeds_or_the_order_is_sent(
     redis_url: str, tmp_path: Path, stage: str, point: Point
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

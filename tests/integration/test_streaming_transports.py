@@ -234,7 +234,7 @@ async def test_a_position_before_the_oldest_event_is_answered_with_a_notice(
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "e1.p7.0"])
-async def test_a_place_that_is_no_cursor_is_refused(redis_url: str, door: Door, after: str) -> None:
+async def test_a_malformed_cursor_is_refused(redis_url: str, door: Door, after: str) -> None:
     async with served(redis_url) as gateway:
         with pytest.raises(Refused) as refused:
             async with door.feed(gateway, f"after={after}"):

@@ -198,9 +198,7 @@ async def test_a_tracer_that_died_before_it_sent_anything_misses_nothing_since_i
         await until(lambda: collector.names(order_id) == STEPS)
 
 
-async def test_only_so_many_orders_are_traced_and_those_wholly(
-    log: EventLog, collector: Received
-) -> None:
+async def test_the_trace_ratio_selects_whole_orders(log: EventLog, collector: Received) -> None:
     async with tracer(log, collector, ratio=0.25):
         ids = await Play(log).live(400)
         head = await log.position()

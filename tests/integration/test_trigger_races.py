@@ -112,7 +112,7 @@ async def test_an_order_whose_price_was_amended_after_the_tick_is_not_triggered_
     assert await status(log, order_id) is Status.WATCHING
 
 
-async def test_an_order_that_a_halt_kept_from_it_is_given_back(
+async def test_fire_returns_the_orders_that_a_halt_stopped(
     log: EventLog, market: VenueGroup
 ) -> None:
     candidate = await touched(log, market)

@@ -42,7 +42,7 @@ async def test_a_new_name_beside_a_used_one_makes_no_second_order(
     assert await log.position() == 1
 
 
-async def test_two_names_of_two_orders_are_answered_with_neither(log: EventLog) -> None:
+async def test_two_names_of_different_orders_are_ambiguous(log: EventLog) -> None:
     await posted(log, b"one", ("client", "c"))
     await posted(log, b"one", ("key", "k"))
     _, answer = await posted(log, b"one", ("client", "c"), ("key", "k"))

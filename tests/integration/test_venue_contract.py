@@ -93,7 +93,7 @@ async def test_an_exact_input_is_quoted_with_all_that_a_decision_needs(trading: 
     assert_can_be_recorded(quotes)
 
 
-async def test_an_exact_output_is_quoted_by_what_goes_in(trading: Trading) -> None:
+async def test_the_best_exact_output_quote_has_the_least_input(trading: Trading) -> None:
     quotes = await quoted(trading, order(amount_in=0, exact_amount_out=100 * USDC))
     chosen = best_quote.best(quotes, exact_out=True)
     assert chosen is not None

@@ -69,7 +69,7 @@ def test_executions_are_counted_by_order_on_the_chain_as_it_is(
     assert rows[0]["amountIn"] == str(10**9)
 
 
-def test_a_chain_elsewhere_keeps_its_own_record(
+def test_the_ledger_command_names_solana_rpc_url_for_an_external_chain(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(folder))
@@ -86,7 +86,7 @@ def test_a_chain_elsewhere_keeps_its_own_record(
         '{"loseRate":-0.1}', '{"confirmDelay":-4}',
     ],
 )  # fmt: skip
-def test_faults_that_there_are_not_are_refused_in_words(
+def test_unknown_faults_are_refused_by_the_argument_parser(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:

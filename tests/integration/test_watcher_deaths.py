@@ -234,9 +234,7 @@ async def test_more_than_a_thousand_orders_of_one_slot_are_triggered_once_each(
         await scene.all_once(ids)
 
 
-async def test_once_it_is_noted_a_slot_is_not_looked_at_again(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_a_noted_slot_is_not_checked_again(redis_url: str, tmp_path: Path) -> None:
     async with scene_of(redis_url, tmp_path) as scene:
         ids = await scene.rest(3)
         await scene.rest(1, target="1000")
@@ -263,7 +261,7 @@ HEARING = [
 
 
 @pytest.mark.parametrize("point", HEARING, ids=str)
-async def test_an_order_whose_news_were_read_and_not_taken_in_is_looked_at_by_the_next(
+async def test_an_order_read_but_not_in_the_book_is_checked_by_the_next_watcher(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     """Its slot passes meanwhile, and is noted for those of whom was heard."""

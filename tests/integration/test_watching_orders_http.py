@@ -135,7 +135,7 @@ async def test_terms_that_an_order_does_not_have_cannot_be_amended(gateway: Serv
     assert (status, body["code"]) == (404, "unknown-order")
 
 
-async def test_an_amendment_without_an_answer_of_the_log_is_quick_and_honest(
+async def test_an_amendment_without_the_log_is_answered_in_time_with_the_right_code(
     redis_url: str,
 ) -> None:
     async with (

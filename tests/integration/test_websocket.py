@@ -155,7 +155,7 @@ async def test_a_late_subscription_to_an_order_gets_every_step(
         (f'{{"orderId":"{UNKNOWN}"}}', "unknown-order"),
     ],
 )
-async def test_a_wish_that_cannot_be_met_gets_an_error_frame(
+async def test_an_invalid_subscription_message_gets_an_error_frame(
     gateway: Served, message: str, code: str
 ) -> None:
     order_id = await gateway.accepted()
@@ -305,7 +305,7 @@ async def test_a_slow_reader_is_cut_with_4408_and_others_are_not_held_up(redis_u
         assert [f["position"] for f in rest] == list(range(len(positions) + 1, count + 1))
 
 
-async def test_a_client_that_is_cut_and_stays_silent_is_hung_up_on(
+async def test_a_closed_socket_of_a_silent_client_is_disconnected(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websocket, "PING_S", 10 * HANG_S)  # which would end it too

@@ -302,7 +302,7 @@ def test_nothing_imports_in_a_circle() -> None:
     assert not circle({(room, other) for room, other in rooms if room != other})
 
 
-def test_a_room_can_be_looked_over_and_says_what_it_is() -> None:
+def test_a_package_is_small_and_names_its_imports_and_public_names() -> None:
     counts = Counter(
         file.rpartition("/")[0] for file in files() if not file.endswith("/__init__.py")
     )
@@ -327,7 +327,7 @@ def test_the_log_is_entered_by_its_front() -> None:
     assert not wrong
 
 
-def test_each_backend_has_one_door() -> None:
+def test_each_backend_library_is_imported_in_one_place() -> None:
     wrong = [
         (file, module)
         for file, module in modules()
@@ -349,7 +349,7 @@ def test_only_venues_and_the_engine_are_clients_of_http() -> None:
     assert not wrong
 
 
-def test_stages_know_neither_each_other_nor_a_venue() -> None:
+def test_stages_import_neither_each_other_nor_a_venue() -> None:
     stages = {
         *(f"stages.{name}" for name in ("router", "builder", "submitter", "confirmer")),
         "stages.triggers.watcher",

@@ -111,7 +111,7 @@ def test_every_path_and_module_that_prose_names_exists() -> None:
          None),
     ],
 )  # fmt: skip
-def test_a_name_without_a_file_is_found(text: str, fault: str | None) -> None:
+def test_a_name_without_a_file_is_reported(text: str, fault: str | None) -> None:
     assert list(missing(Text("here", text))) == ([f"here: {fault}"] if fault else [])
 
 

@@ -77,7 +77,7 @@ def test_docstrings_of_tests_are_plain() -> None:
     assert list(faults(docstrings("tests"))) == []
 
 
-def test_a_phrase_is_found() -> None:
+def test_a_forbidden_phrase_is_reported() -> None:
     assert list(faults([Text("here", "Nobody knows.")]))
     assert list(faults([Text("here", "'x' is no order id")]))
     assert list(faults([Text("here", "It is no longer valid.")])) == []

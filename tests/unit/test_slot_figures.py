@@ -121,7 +121,7 @@ def test_one_module_knows_the_length_of_a_slot() -> None:
         "SECONDS_PER_SLOT = 0.4",
     ],
 )
-def test_the_search_finds_what_it_looks_for(text: str) -> None:
+def test_the_search_reports_every_form_of_a_slot_length(text: str) -> None:
     assert list(lengths(text))
 
 

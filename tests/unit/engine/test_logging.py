@@ -31,7 +31,7 @@ def test_an_outage_is_logged_at_once_and_then_every_ten_seconds_with_a_count() -
     assert result == [(0.0, None), (10.0, 99), (20.0, 99)]
 
 
-def test_whatever_is_another_thing_is_logged_at_once() -> None:
+def test_a_line_with_other_values_is_logged_at_once() -> None:
     lines = Lines()
     assert lines.log("waiting for the log", error="refused")
     assert lines.log("waiting for the log", error="loading")

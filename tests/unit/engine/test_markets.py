@@ -33,7 +33,7 @@ def test_the_examples_of_pools_can_be_used(keypair: str) -> None:
     check(solana_keypair=keypair, pools=MAINNET, allow_mainnet="1")
 
 
-def test_real_money_needs_a_word_of_its_own(keypair: str) -> None:
+def test_mainnet_requires_allow_mainnet(keypair: str) -> None:
     with pytest.raises(SettingsError, match="ALLOW_MAINNET=1"):
         check(solana_keypair=keypair, pools=MAINNET)
 
@@ -61,7 +61,7 @@ def test_a_process_that_does_not_sign_never_reads_the_key(keypair: str) -> None:
     venues.open_trading(load(results | {"SOLANA_KEYPAIR": keypair}, None), signs=True)
 
 
-def test_a_market_that_there_is_not_is_refused_with_those_there_are() -> None:
+def test_an_unknown_venue_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="simulated, or one or more of raydium, meteora"):
         check(venues="orca")
     with pytest.raises(SettingsError, match="simulated, or one or more of raydium, meteora"):

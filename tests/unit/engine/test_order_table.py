@@ -59,13 +59,13 @@ def test_rows_stay_where_they_are_and_the_oldest_make_room() -> None:
     assert len(board.rows(2)) == 2
 
 
-def test_what_happens_to_the_engine_is_no_order() -> None:
+def test_an_engine_event_is_not_shown_as_an_order() -> None:
     board = Board()
     board.take(frame(1, "EngineHalted", "halted", 0), 0.0)
     assert (board.rows(10), board.events) == ([], 0)
 
 
-def test_it_is_no_wider_than_the_terminal() -> None:
+def test_the_table_is_not_wider_than_the_terminal() -> None:
     board = Board()
     board.take(submitted(1), 0.0)
     assert all(len(line) <= 80 for line in drawn(board, width=80).splitlines())

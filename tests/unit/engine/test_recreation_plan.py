@@ -50,7 +50,7 @@ def test_orders_of_the_leftovers_continue_behind_the_archive() -> None:
     assert len(adopted.open_ids) == 3
 
 
-def test_what_the_chain_executed_is_recorded_behind_everything_else() -> None:
+def test_orders_executed_on_chain_are_recorded_after_all_other_events() -> None:
     known, unknown, idle = written(1, *BUILT), written(10), written(20)
     read = gathered([known, unknown, idle], [written(30)])
     known_id, unknown_id = (events[0].record.event().order_id for events in (known, unknown))

@@ -13,14 +13,14 @@ from engine.settings import Settings, environment, load
 ROOT = Path(__file__).parents[3]
 
 
-def test_defaults_are_those_that_are_promised() -> None:
+def test_the_defaults_are_the_documented_values() -> None:
     settings = load({}, None)
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 3000, Path(".data"))
     assert (settings.concurrency, settings.orders_per_minute, settings.max_attempts) == (10, 100, 3)
     assert (settings.venues, settings.venue_failure_rate) == (("raydium", "meteora"), Decimal(0))
 
 
-def test_settings_survive_the_way_to_a_child_process() -> None:
+def test_settings_round_trip_through_the_environment_of_a_child_process() -> None:
     results = {"PORT": "4000", "VENUES": "a, b", "VENUE_FAILURE_RATE": "0.25", "DATA_DIR": "a b"}
     settings = load(results, None)
     assert settings.venues == ("a", "b")

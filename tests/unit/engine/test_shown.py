@@ -36,6 +36,6 @@ def test_a_line_shows_the_route_and_the_reason_for_it() -> None:
     assert line.endswith("dex=raydium-clmm priceImpactBps=3 why=the only usable quote")
 
 
-def test_a_line_leaves_out_what_goes_without_saying() -> None:
+def test_a_line_omits_the_default_swap_mode() -> None:
     assert "swapMode" not in event_lines.line(frame(swapMode="exactIn"))
     assert "swapMode=exactOut" in event_lines.line(frame(swapMode="exactOut"))

@@ -47,7 +47,7 @@ def test_a_creation_is_its_head_and_its_records() -> None:
         (replace(CREATION, events=0), set(), False),
     ],
 )
-def test_what_a_unit_asks_for_is_in_its_flags(
+def test_the_flags_of_a_unit_encode_its_options(
     request_: AppendRequest, flags: set[str], creates: bool
 ) -> None:
     call = encode_units([request_], KEYS)
@@ -66,7 +66,7 @@ def test_names_and_expiry_follow_the_records_and_all_keys_follow_the_heads() -> 
     assert [decoded(call.arguments[at])[3] for at in (0, 6)] == [2, 1]
 
 
-def test_each_inbox_entry_stands_once_and_units_name_their_place_in_it() -> None:
+def test_each_inbox_entry_is_encoded_once_and_units_refer_to_it_by_index() -> None:
     deliveries = [
         Delivery(2, b"5-0", 2, 1), Delivery(3, b"5-0", 1, 0), Delivery(2, b"5-0", 2, 0),
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_each_inbox_entry_stands_once_and_units_name_their_place_in_it() -> None
     assert call.events == 0
 
 
-def test_a_header_counts_what_follows_it() -> None:
+def test_a_header_counts_entries_units_and_events() -> None:
     call = encode_units([CREATION, NEXT], KEYS)
     header = call.header(b"3", "5", "run", inbox_orders=128, window_ms=60)
     assert [*header] == [b"3", "5", len(STAGES), 0, 2, 3, 128, 60, "run"]

@@ -137,7 +137,7 @@ def test_a_transition_that_next_does_not_allow_is_a_problem() -> None:
     assert first(story.audited()) == (2, "transition")
 
 
-def test_nothing_may_follow_the_end() -> None:
+def test_an_event_after_the_terminal_one_is_a_problem() -> None:
     story = Story(1)
     append(story, RoutingStarted(), Status.CONFIRMED)
     assert first(story.audited()) == (7, "transition")
@@ -223,7 +223,7 @@ def test_an_open_order_without_a_head_is_a_problem_and_an_ended_one_is_not() -> 
     assert [p.code for p in auditor.problems] == ["head"]
 
 
-def test_a_parked_head_that_cannot_be_read_is_no_problem() -> None:
+def test_an_unreadable_head_of_a_parked_order_is_not_a_problem() -> None:
     story = Story(1, facts=[submitted()])
     auditor = story.audited()
     auditor.heads([(story.ids[0], replace(story.head(0), owes=PARKED, body=b"\xc1"))])

@@ -30,7 +30,7 @@ UNKNOWN = READ._replace(digest=None)
         (UNKNOWN, 4, 10, None, EPOCH_CHANGED),
     ],
 )
-async def test_a_log_is_told_from_another_by_epoch_end_and_content(
+async def test_a_log_is_identified_by_epoch_end_and_content(
     read: Continuity, epoch: int, head: int, digest: bytes | None, identity: LogIdentity
 ) -> None:
     async def digest_at(position: int) -> bytes | None:
@@ -41,7 +41,7 @@ async def test_a_log_is_told_from_another_by_epoch_end_and_content(
 
 
 @pytest.mark.parametrize(("read", "epoch", "head"), [(READ, 4, 10), (READ, 3, 9), (UNKNOWN, 3, 10)])
-async def test_the_entry_is_read_only_where_it_decides(
+async def test_the_entry_is_not_read_where_epoch_and_length_decide(
     read: Continuity, epoch: int, head: int
 ) -> None:
     async def digest_at(position: int) -> bytes | None:

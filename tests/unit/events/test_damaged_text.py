@@ -99,7 +99,7 @@ async def test_a_head_whose_event_is_not_decoded_is_not_intact(body: bytes) -> N
 
 
 @pytest.mark.parametrize("body", [BROKEN, RENAMED])
-def test_an_event_is_not_decoded_and_the_audit_says_where(body: bytes) -> None:
+def test_an_event_with_damaged_text_is_reported_unreadable_at_its_position(body: bytes) -> None:
     record = HashedEvent(GENESIS, msgspec.Raw(body))
     with pytest.raises(msgspec.DecodeError):
         record.event()

@@ -19,7 +19,7 @@ def test_the_document_of_the_metrics_is_that_of_the_code() -> None:
     )
 
 
-def test_metrics_are_named_as_the_field_names_them() -> None:
+def test_metric_names_follow_the_prometheus_conventions() -> None:
     names = [item.name for item in (*FACTS, *METERS)]
     assert len(set(names)) == len(names)
     for name in names:

@@ -27,7 +27,7 @@ DECIMALS = st.integers(0, 18)
 
 
 @given(st.integers(1, U64_MAX), DECIMALS)
-def test_an_amount_goes_out_and_comes_back_unchanged(units: int, decimals: int) -> None:
+def test_an_amount_round_trips_through_its_decimal_text(units: int, decimals: int) -> None:
     assert to_base_units(to_tokens(units, decimals), decimals) == units
 
 
@@ -60,7 +60,7 @@ def test_the_largest_amount_is_all_of_a_u64() -> None:
     assert to_base_units("18446744073.709551615", 9) == U64_MAX
 
 
-def test_trailing_zeros_are_no_decimals() -> None:
+def test_trailing_zeros_do_not_count_as_decimals() -> None:
     assert to_base_units("1.5000000000000", 9) == to_base_units(Decimal("1.5"), 9) == 1_500_000_000
 
 
@@ -171,7 +171,7 @@ def test_a_price_of_a_token_with_more_decimals_has_no_zeros_at_its_end(
     ("text", "plain"),
     [("10", "10"), ("100.0", "100"), ("1.50", "1.5"), ("0.10", "0.1"), ("1.50e2", "150")],
 )
-def test_a_price_that_is_asked_for_is_kept_in_its_shortest_form(text: str, plain: str) -> None:
+def test_a_price_is_normalised_to_its_shortest_form(text: str, plain: str) -> None:
     assert to_price(text) == plain
 
 

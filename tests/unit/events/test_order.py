@@ -57,7 +57,7 @@ def after(*facts: t.Fact) -> Order:
     return order
 
 
-def test_a_life_goes_through_all_public_statuses_in_order() -> None:
+def test_a_market_order_passes_through_the_public_statuses_in_order() -> None:
     assert [event.status for event in events_of(LIFE)] == [
         "pending", "routing", "building", "building", "submitted", "confirmed",
     ]  # fmt: skip
@@ -143,9 +143,7 @@ def test_a_limit_order_waits_is_routed_and_may_wait_again() -> None:
     assert (waiting.watch_slot, waiting.retreats, waiting.triggered) == (9, 1, False)
 
 
-def test_a_transaction_that_failed_on_chain_leaves_nothing_behind_when_its_order_waits_again() -> (
-    None
-):
+def test_a_rearmed_order_has_no_transaction_after_it_failed_on_chain() -> None:
     order = after(LIMIT, RESTED, TRIGGERED, *LIFE[1:5], RETREATED)
     assert (order.status, order.transaction, order.min_amount_out) == ("watching", None, None)
     assert not may_still_land(order)
@@ -167,7 +165,7 @@ def test_an_amended_order_passes_over_no_price() -> None:
     assert (amended.retreats, amended.paused_until_slot) == (0, 0)
 
 
-def test_what_happened_before_its_price_was_amended_or_it_was_put_back_does_not_count() -> None:
+def test_ticks_before_an_amended_price_or_a_requeue_do_not_count() -> None:
     assert after(LIMIT, RESTED).counts_from_us == 0
     later = t.OrderAmended("ann", LIMIT.target_price, 99)  # the price is what it was
     assert after(LIMIT, RESTED, later).counts_from_us == 0
@@ -188,7 +186,7 @@ def test_a_cancel_wins_while_no_transaction_is_out() -> None:
     assert [may_cancel(after(*life)) for life in (dead, rebuilt, sent)] == [True, True, False]
 
 
-def test_a_parked_order_is_owed_nothing_until_it_is_replayed() -> None:
+def test_a_parked_order_has_no_next_stage_until_it_is_requeued() -> None:
     assert next_stage(after(*LIFE[:2], t.OrderParked("router", "bug", "engine"))) is None
     parked = [*LIFE[:2], t.OrderParked("router", "bug", "engine"), t.OrderRequeued("ok", "ann")]
     assert next_stage(after(*parked)) == "router"

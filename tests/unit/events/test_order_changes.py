@@ -195,7 +195,7 @@ def test_the_next_attempt_has_a_number_that_was_never_used() -> None:
     assert next_attempt(Order("id-1", attempts=2, transactions=4)) == 5
 
 
-def test_what_executed_an_order_is_read_back_from_why_it_is_parked() -> None:
+def test_the_signatures_that_executed_an_order_are_read_from_its_park_reason() -> None:
     reason = executed_reason(["sig-1", "sig-2"])
     assert reason == "executed on chain by sig-1, sig-2, whose events are lost"
     executed = Order("id-1", version=1, parked=reason)
@@ -206,7 +206,7 @@ def test_what_executed_an_order_is_read_back_from_why_it_is_parked() -> None:
     assert (was_executed(other), executed_by(other), may_cancel(other)) == (False, (), True)
 
 
-def test_what_an_older_build_left_out_of_a_stored_order_is_no_difference() -> None:
+def test_fields_missing_in_the_stored_order_of_an_older_build_do_not_differ() -> None:
     order = replace(FULL, rent_lamports=5, trigger_price="1")
     assert basis(order) == encode(replace(order, rent_lamports=0, trigger_price=""))
     assert basis(replace(order, trigger_price="")) == basis(order)

@@ -95,7 +95,7 @@ def test_a_proof_that_was_changed_and_rehashed_is_refused(forged: str) -> None:
 
 
 @pytest.mark.parametrize("at", range(len(LIFE)))
-def test_a_change_of_any_hash_or_body_is_found_out(at: int) -> None:
+def test_a_change_of_any_hash_or_body_is_detected(at: int) -> None:
     for field in ("hash", "body", "bodyHash"):
         document = proof()
         event = document["events"][at]

@@ -67,6 +67,6 @@ def test_a_code_is_one_token_and_its_row_is_made_of_sentences() -> None:
         assert reason.action.endswith(".")
 
 
-def test_words_that_an_earlier_build_wrote_as_a_code_are_shown_as_the_detail() -> None:
+def test_free_text_stored_as_a_code_by_an_earlier_build_is_shown_as_detail() -> None:
     assert failure("asked by the client", "") == ("discarded", "asked by the client")
     assert failure("no-route", "a, b") == ("no-route", "a, b")

@@ -62,7 +62,7 @@ def after(*facts: t.Fact) -> State:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_what_older_builds_stored_is_read_and_the_bytes_are_the_same_today(name: str) -> None:
+def test_stored_bytes_of_older_builds_decode_and_encode_unchanged(name: str) -> None:
     pinned, facts = STORED[name]
     body = bytes.fromhex(pinned)
     assert streams.encode(after(*facts)) == body
@@ -91,7 +91,7 @@ def test_no_such_state_is_read_as_an_order(name: str) -> None:
         orders.decode(bytes.fromhex(STORED[name][0]))
 
 
-def test_bytes_that_are_no_state_at_all_are_refused() -> None:
+def test_undecodable_state_bytes_are_refused() -> None:
     body = msgspec.msgpack.decode(bytes.fromhex(STORED["halted"][0]))
     body[4] = "strange"
     for bad in (b"", b"\xc1", b"\x90", msgspec.msgpack.encode(body)):
@@ -133,7 +133,7 @@ def test_a_change_of_one_key_leaves_the_others() -> None:
         assert (state.keys, state.created_at_us) == (keys, 5)
 
 
-def test_no_stage_owns_them_and_they_never_end() -> None:
+def test_engine_and_key_streams_have_no_stage_and_are_never_terminal() -> None:
     for state in (after(HALTED), after(HALTED, RESUMED), after(CREATED)):
         assert next_stage_code(state) == NO_STAGE
         assert not state.terminal

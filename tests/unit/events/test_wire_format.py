@@ -165,7 +165,7 @@ def test_a_retreat_and_a_fill_from_before_there_were_pauses_and_fills_are_still_
         assert t.decode(body).fact == fact
 
 
-def test_a_fill_is_told_by_swap() -> None:
+def test_the_encoded_bytes_of_a_fill_are_pinned() -> None:
     fill = t.Fill("p", "SOL", "USDC", 9, 6, 1, 2, -3)
     assert msgspec.msgpack.encode(fill).hex() == "98a170a3534f4ca4555344430906" + "0102fd"
 
@@ -197,7 +197,7 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     assert orders.decode(orders.encode(order)) == order
 
 
-def test_bytes_whose_text_is_not_utf_8_are_no_event() -> None:
+def test_event_bytes_that_are_not_utf_8_are_refused() -> None:
     """A damaged length can make text of any bytes; msgspec raises UnicodeDecodeError for that."""
     with pytest.raises(msgspec.DecodeError):
         t.decode(b"\x97\xb6a\x18\xa1\xa7routing\xa4main\xaa0.1.0+test\x91\xaeRoutingStarted")

@@ -26,7 +26,9 @@ def test_a_committed_document_is_the_one_of_the_code(name: str) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name](), "run `engine docs --write`"
 
 
-def test_writing_makes_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docs_write_creates_exactly_the_generated_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["docs", "--write"]) == 0
     as_posixes = {

@@ -43,7 +43,7 @@ def refs(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_reference_leads_somewhere_and_every_schema_is_one(name: str) -> None:
+def test_every_reference_resolves_and_every_schema_is_valid(name: str) -> None:
     document = DOCUMENTS[name]
     results = refs(document)
     assert results

@@ -22,7 +22,7 @@ def request_of(key_id: str) -> Any:
 
 
 @pytest.mark.parametrize(("most", "most_each"), [(2, 0), (0, 2), (2, 2)])
-def test_one_more_than_there_may_be_is_refused_until_one_has_gone(
+def test_a_connection_beyond_the_limit_is_refused_until_one_closes(
     most: int, most_each: int
 ) -> None:
     presence, request = ConnectionLimiter(most, most_each), request_of("k")
@@ -35,7 +35,7 @@ def test_one_more_than_there_may_be_is_refused_until_one_has_gone(
         presence.check(request)
 
 
-def test_each_key_has_its_own_and_all_share_the_whole() -> None:
+def test_each_key_has_its_own_limit_and_all_share_the_total() -> None:
     presence, request, other = ConnectionLimiter(2, 1), request_of("k"), request_of("l")
     first: Any = object()
     second: Any = object()

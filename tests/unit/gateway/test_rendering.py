@@ -60,7 +60,7 @@ def test_every_link_leads_to_a_place_of_the_page_or_of_the_gateway() -> None:
     assert "url(" not in page()
 
 
-def test_everything_can_be_searched_for() -> None:
+def test_the_page_contains_every_endpoint_code_event_and_schema() -> None:
     text = read().text
     for endpoint in ENDPOINTS.values():
         assert f"{endpoint.method} {endpoint.path} {endpoint.summary}" in text

@@ -123,7 +123,7 @@ def test_a_field_of_another_type_may_be_null() -> None:
         ('{"version":1,"expiresAt":null}', None, (1, None, NEVER, None)),
     ],
 )
-def test_an_amendment_names_the_version_it_means(
+def test_an_amendment_takes_its_version_from_the_body_or_if_match(
     body: str, if_match: str | None, expected: tuple[Any, ...]
 ) -> None:
     assert parse_amendment(body.encode(), if_match, now_us=NOW_US) == expected
@@ -409,7 +409,7 @@ json_values = st.recursive(
 
 @settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(max_size=9), json_values))
-def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -> None:
+def test_any_fields_parse_to_an_order_or_a_problem(fields: dict[str, Any]) -> None:
     try:
         parsed(msgspec.json.encode(fields))
     except Problem as error:
@@ -418,7 +418,7 @@ def test_whatever_comes_in_it_is_an_order_or_a_problem(fields: dict[str, Any]) -
 
 @settings(max_examples=300)
 @given(st.from_regex(r"-?[0-9]{1,40}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,12})?", fullmatch=True))
-def test_whatever_number_comes_in_it_is_exact_or_a_problem(text: str) -> None:
+def test_any_amount_parses_exactly_or_is_a_problem(text: str) -> None:
     try:
         fact = parsed(order(amount=text))
     except Problem as error:
@@ -434,13 +434,13 @@ def test_whatever_number_comes_in_it_is_exact_or_a_problem(text: str) -> None:
         '{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"token\\u0049n" :"RAY"}',
     ],
 )
-def test_a_field_that_stands_there_twice_is_refused(body: str) -> None:
+def test_a_duplicate_field_is_refused(body: str) -> None:
     with pytest.raises(Problem) as caught:
         parse_object(body.encode())
     assert [(f.code, f.pointer) for f in caught.value.faults] == [("duplicate-field", "/tokenIn")]
 
 
-def test_colons_in_values_are_no_fields() -> None:
+def test_colons_in_values_do_not_count_as_fields() -> None:
     body = '{"expiresAt":"2030-01-01T00:00:00+02:00","clientOrderId":"a:b:c"}'
     assert list(parse_object(body.encode())) == ["expiresAt", "clientOrderId"]
 
@@ -450,7 +450,7 @@ def test_every_field_of_an_order_is_considered_for_its_digest() -> None:
     assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent"])
 
 
-def test_the_most_that_may_go_in_is_part_of_what_was_asked_for() -> None:
+def test_max_amount_in_is_part_of_the_digest() -> None:
     exact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 0, 50, exact_amount_out=5)
     digests = {digest_of(replace(exact, max_amount_in=most)) for most in (None, 1, 2)}
     assert len(digests) == 3

@@ -56,7 +56,7 @@ def test_resting_orders_without_a_watcher_are_reported() -> None:
     assert looks.look(0, resting=3) == ""
 
 
-def test_an_outage_of_the_log_is_no_stall_of_the_stages() -> None:
+def test_an_outage_of_the_log_is_not_a_stall_of_the_stages() -> None:
     looks = Looks()
     looks.look(0, "1-0")
     looks.stalls.forget()

@@ -52,6 +52,6 @@ def test_an_event_that_was_not_hashed_so_is_not_chained(fold: ChunkFold) -> None
         assert refused(fold, record) == "not-chained"
 
 
-def test_of_an_order_that_is_parked_everything_is_archived(fold: ChunkFold) -> None:
+def test_every_event_of_a_parked_order_is_archived(fold: ChunkFold) -> None:
     fold._parked.add(ORDER_ID)
     assert refused(fold, RECORDS[0]) == ""

@@ -266,7 +266,7 @@ def test_cursors_and_positions_are_understood(text: str, cursor: Cursor) -> None
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "e1", "e1.p0.", "e1.p0.x", "1" * 30, "\u0661"])
-def test_anything_else_is_no_cursor(text: str) -> None:
+def test_malformed_cursors_are_refused(text: str) -> None:
     with pytest.raises(CursorError):
         parse_cursor(text)
 
@@ -289,7 +289,7 @@ def test_an_event_of_a_newer_build_is_shown_as_unknown() -> None:
     assert (frame.envelope.order_id, frame.envelope.version) == (ORDER, 4)
 
 
-def test_what_was_asked_for_and_what_left_the_wallet_are_told_apart() -> None:
+def test_an_order_view_distinguishes_the_requested_from_the_paid_amount() -> None:
     asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
     landed = OrderConfirmed("sig", 148_990_000, "99.5", 6, 12, amount_in=1_490_000_000)
     order = new_events(Order("id-1"), GENESIS, [asked, landed], time_us=1, build="b").order

@@ -173,7 +173,7 @@ def test_a_market_that_changed_and_a_failure_at_an_unknown_price_end_the_pause()
     assert paused(price=None).tick(10, 12) == ["one"]
 
 
-def test_slots_before_the_first_tell_at_which_price_the_attempt_failed() -> None:
+def test_ticks_before_the_first_slot_define_the_price_of_the_failed_attempt() -> None:
     book = TriggerBook()
     book.add("one", 10, 10, Pause(50, 12))
     assert book.tick(8, 15) == book.tick(9, 14) == book.tick(10, 14) == book.tick(11, 13) == []
@@ -200,7 +200,7 @@ def test_other_terms_end_a_pause_and_the_same_ones_do_not_renew_it() -> None:
     assert book.tick(10, 12) == ["one"]
 
 
-def test_what_ended_a_pause_in_a_book_of_late_orders_ends_it_in_the_other() -> None:
+def test_a_pause_ended_in_the_book_of_late_orders_ends_in_the_main_book() -> None:
     book, late = paused(), paused()
     book.skip(11)
     assert late.tick(10, 12) == late.tick(11, 9) == []

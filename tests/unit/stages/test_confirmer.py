@@ -63,7 +63,9 @@ def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_numbe
 
 
 @pytest.mark.parametrize("finalized_height", [0, 9, 10])
-def test_absent_is_no_proof_of_death_while_it_may_still_land(finalized_height: int) -> None:
+def test_an_absent_status_does_not_prove_death_while_it_may_still_land(
+    finalized_height: int,
+) -> None:
     after(SENT_ORDER, replace(ABSENT, finalized_height=finalized_height)).then_wait()
 
 
@@ -77,7 +79,7 @@ def test_the_last_transaction_proved_dead_fails_the_order() -> None:
 
 
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
-def test_an_order_of_now_or_never_is_not_sent_again(time_in_force: str) -> None:
+def test_an_ioc_or_fok_order_is_not_sent_again(time_in_force: str) -> None:
     order = given(market(min_amount_out=1, time_in_force=time_in_force), *SENT)
     after(order, ABSENT, attempts_max=9).then_kinds(TransactionExpired, OrderFailed)
 
@@ -124,7 +126,7 @@ def test_the_confirmer_asks_often_at_first_and_then_in_the_rhythm_of_the_rebroad
     assert waits == [3, 3, 50, 2000]
 
 
-def test_sends_whose_end_another_process_sees_are_forgotten_in_the_end(
+def test_sends_that_other_processes_confirm_are_dropped_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(confirmer, "SENDS_KEPT", 10)

@@ -41,7 +41,7 @@ def head_of(*history: Fact) -> OrderHead:
     ],
     ids=["pending", "built", "dead", "resting", "parked"],
 )
-def test_an_order_of_which_nothing_can_land_expires(history: tuple[Fact, ...]) -> None:
+def test_an_order_without_a_transaction_that_may_land_expires(history: tuple[Fact, ...]) -> None:
     head = head_of(*history)
     assert decide_expiry(head, NOW_US) == Expire(head, given(*history).state)
 

@@ -28,7 +28,7 @@ def book(**firsts: int) -> PairBook:
 
 
 @pytest.mark.parametrize("late", [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"]])
-def test_it_looks_back_as_far_as_the_earliest_of_the_late_orders(late: list[str]) -> None:
+def test_a_pair_book_begins_before_the_earliest_late_order(late: list[str]) -> None:
     pair_book = book(a=13, b=30, c=31)
     pair_book.begin(followed=40, late=late, now=50, floor=0)
     assert pair_book.done == pair_book.seen == 12
@@ -49,7 +49,7 @@ def test_without_a_last_holder_or_news_every_tick_is_checked() -> None:
         assert pair_book.done == 12
 
 
-def test_what_passed_before_the_end_of_a_halt_and_what_is_to_come_does_not_count() -> None:
+def test_slots_before_the_end_of_a_halt_and_future_slots_are_not_checked() -> None:
     pair_book = book(a=13)
     pair_book.begin(followed=None, late=[], now=50, floor=20)
     assert pair_book.done == 20

@@ -33,11 +33,11 @@ SENT = Transaction(1, "sig", 11, SecretBytes(b"raw"), submitted_at_us=1)
         (Order("id-1", next_attempt_at_us=NOW_US + 30_000_001), Turn.DUE),
     ],
 )
-def test_whose_turn_it_is(order: Order, turn: Turn | int) -> None:
+def test_the_turn_of_an_order_follows_from_its_state(order: Order, turn: Turn | int) -> None:
     assert decide_turn(order, RETRY, NOW_US) == turn
 
 
-def test_one_items_fault_is_that_items_alone() -> None:
+def test_a_failing_item_of_a_batch_does_not_fail_the_others() -> None:
     calls: list[list[int]] = []
 
     def call(items: Sequence[int]) -> list[int]:

@@ -51,7 +51,7 @@ def test_a_final_refusal_fails_the_order_at_once() -> None:
 
 
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
-def test_an_order_of_now_or_never_is_not_tried_again(time_in_force: str) -> None:
+def test_an_ioc_or_fok_order_is_not_retried(time_in_force: str) -> None:
     order = given(market(min_amount_out=1, time_in_force=time_in_force))
     refused(order, TIMEOUT).then(OrderFailed("router", "venue-timeout", 1, "slow"))
 

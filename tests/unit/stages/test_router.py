@@ -269,7 +269,7 @@ def assert_replays(order: Order, fact: Fact) -> None:
 # -- the stage -------------------------------------------------------------------------------------
 
 
-def test_the_stage_asks_the_market_for_each_order_and_keeps_to_both_limits() -> None:
+def test_the_stage_requests_quotes_of_each_order_and_respects_both_limits() -> None:
     market_: Any = SimpleNamespace(quotes=lambda order: (f"quotes of {order}",))
     stage = router.stage(market_)
     assert stage.ask(["a", "b"]) == [("quotes of a",), ("quotes of b",)]  # type: ignore[list-item]  # stand for orders

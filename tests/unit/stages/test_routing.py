@@ -378,7 +378,7 @@ LEG = Leg("dex", "product", "deep", "SOL", "USDC", 9, 6, 600, 9_000, 2, False, 5
     least=st.integers(1, 10**12),
 )
 @settings(derandomize=True)
-def test_what_the_legs_promise_adds_up_to_no_less_than_the_order(
+def test_the_thresholds_of_the_legs_add_up_to_the_limit_of_the_order(
     parts: list[int], least: int
 ) -> None:
     legs = [msgspec.structs.replace(LEG, amount_out=part) for part in parts]

@@ -93,7 +93,7 @@ def test_another_process_sees_the_same_path() -> None:
 
 
 @pytest.mark.parametrize("slot", [3, 999, 12_345_678])
-def test_what_an_order_is_quoted_pays_the_tick_of_its_slot(slot: int) -> None:
+def test_the_best_quote_pays_the_price_of_the_tick_of_its_slot(slot: int) -> None:
     [tick] = market(MOVING).ticks(SOL_USDC, slot, slot)
     for n in range(50):
         best = max(quote.amount_out for quote in quotes(slot, f"o{n}"))
@@ -135,7 +135,7 @@ def test_events_and_ticks_asked_for_in_parts_are_those_of_the_whole() -> None:
         assert parts == ask(SOL_NEW, 0, 299)
 
 
-async def test_the_next_slot_comes_when_its_time_comes() -> None:
+async def test_next_slot_returns_when_a_later_slot_begins() -> None:
     venue = SimulatedVenue("raydium", 25, Simulation(slot_ms=5))
     before = venue.slot()
     slot = await venue.next_slot(before)
@@ -143,7 +143,7 @@ async def test_the_next_slot_comes_when_its_time_comes() -> None:
     assert await venue.next_slot(before) >= slot
 
 
-def test_without_volatility_prices_rest() -> None:
+def test_prices_without_volatility_are_constant() -> None:
     ticks = market(At()).ticks(SOL_USDC, 0, 99)
     assert {tick.price for tick in ticks} == {"149.625"}
     with pytest.raises(VenueRefusal):

@@ -79,7 +79,7 @@ def test_a_limit_order_fires_at_its_target_and_not_a_unit_before(
     ],
     ids=["before it rested", "before its first slot", "under way", "sniper", "pool event"],
 )
-def test_a_tick_of_a_slot_before_it_rested_or_of_an_order_under_way_fires_nothing(
+def test_early_ticks_orders_under_way_and_other_events_do_not_trigger(
     history: list[Fact], seen: Tick | PoolEvent, first: int
 ) -> None:
     given(*history).when(watcher.triggers, seen, first).then()
@@ -153,7 +153,7 @@ AMENDED = (limit("160"), ARMED, OrderAmended("ann", "150", None))
         (AMENDED, {"slot": 8, "first_slot": None}, True),
     ],
 )
-def test_an_audit_finds_a_trigger_by_a_tick_from_before_the_order_rested_or_was_amended(
+def test_an_audit_detects_a_trigger_by_a_tick_before_arming_or_amendment(
     history: tuple[Fact, ...], slots: dict[str, int], sound: bool
 ) -> None:
     fact = OrderTriggered("tick", "raydium", "p", price="153", **slots)

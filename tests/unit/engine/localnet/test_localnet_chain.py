@@ -105,7 +105,7 @@ async def test_under_alpenglow_only_a_processed_block_can_be_dropped(alpenglow: 
     ]  # fmt: skip
 
 
-async def test_under_alpenglow_what_delays_confirmation_delays_finality(alpenglow: Node) -> None:
+async def test_under_alpenglow_a_delayed_confirmation_delays_finality(alpenglow: Node) -> None:
     alpenglow.luck.faults = Faults(confirm_delay=3)
     tx = paying(alpenglow)
     await alpenglow.send(tx, preflight=True)
@@ -211,7 +211,7 @@ async def test_a_fork_undoes_what_it_drops_but_nothing_final(node: Node) -> None
     assert node.bank.blocks.tip.height == final + 1
 
 
-async def test_forks_that_come_by_themselves_do_not_hold_the_chain_up(tmp_path: Path) -> None:
+async def test_automatic_forks_do_not_stop_the_chain(tmp_path: Path) -> None:
     for consensus, least, most in (("tower", 20, 60), ("alpenglow", 99, 101)):
         forking = Faults(fork_every=5, fork_depth=3)
         node = opened(tmp_path / consensus, slot_ms=400, consensus=consensus, faults=forking)

@@ -103,7 +103,7 @@ def twisted(signed_one: VersionedTransaction, draw: Random) -> VersionedTransact
     return VersionedTransaction(MessageV0(*parts, []), [WALLET])
 
 
-def test_nothing_that_is_sent_makes_or_loses_money(tmp_path: Path) -> None:
+def test_no_transaction_creates_or_destroys_money(tmp_path: Path) -> None:
     print("seed", SEED)
     draw, node = Random(SEED), opened(tmp_path)
     before, tokens = worth(node)

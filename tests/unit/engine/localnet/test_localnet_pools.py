@@ -96,9 +96,7 @@ def test_a_pool_of_the_first_block_decodes_at_its_price_and_its_vaults_cover_it(
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_swap_moves_what_the_quote_says_and_leaves_the_bytes_of_the_next_state(
-    name: str, node: Node
-) -> None:
+def test_a_swap_moves_the_quoted_amounts_and_writes_the_next_state(name: str, node: Node) -> None:
     plan = plan_of(name)
     data = node.bank.state.accounts[plan.address].data
     vault_in, vault_out = SHAPES[name].vaults(data, plan.token_a.symbol == "SOL")

@@ -178,7 +178,7 @@ OF_V0 = {"a fee for priority"}
     ("case", "version"),
     [*((case, 0) for case in CASES), *((case, 1) for case in CASES if case not in OF_V0)],
 )
-def test_a_transaction_does_what_it_does_on_the_real_programs(
+def test_a_transaction_has_the_outcome_of_the_real_programs(
     case: str, version: int, tmp_path: Path
 ) -> None:
     instructions = CASES[case]

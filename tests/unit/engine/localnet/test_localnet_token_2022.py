@@ -85,7 +85,7 @@ CASES: dict[str, tuple[tuple[t22.Extension, ...], list[Instruction]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_token_2022_does_what_the_real_program_does(case: str, tmp_path: Path) -> None:
+def test_token_2022_has_the_outcome_of_the_real_program(case: str, tmp_path: Path) -> None:
     extensions, instructions = CASES[case]
     node = opened(tmp_path, rent_per_byte=RENT_PER_BYTE_ONCE)  # as the VM has it
     node.fund({THEM: Account(10**9)})

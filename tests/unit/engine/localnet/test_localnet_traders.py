@@ -34,7 +34,7 @@ def test_the_same_seed_trades_alike_and_another_does_not(tmp_path: Path) -> None
     assert pools[0] == pools[1] != pools[2]
 
 
-def test_prices_move_the_dexes_differ_and_nothing_runs_away(tmp_path: Path) -> None:
+def test_prices_move_and_differ_between_dexes_within_bounds(tmp_path: Path) -> None:
     node = opened(tmp_path, slot_ms=400, trades_per_slot=4)
     raydium, meteora = plan_of("raydium-clmm"), plan_of("meteora-damm-v2")
     best = []
@@ -62,7 +62,7 @@ def test_prices_move_the_dexes_differ_and_nothing_runs_away(tmp_path: Path) -> N
     node.store.close()
 
 
-def test_pools_of_the_new_token_come_grow_and_go(tmp_path: Path) -> None:
+def test_pools_of_the_new_token_open_double_and_close(tmp_path: Path) -> None:
     node = opened(tmp_path, slot_ms=400, trades_per_slot=1)
     seen: dict[str, list[int]] = {launch.plan.address: [] for launch in launches()}
     for _ in range(SLOTS):

@@ -74,7 +74,7 @@ def lamports(node: Node, address: str = OWNER) -> int:
     return account.lamports if account else 0
 
 
-def test_what_is_loaded_is_every_account_with_its_program_behind_it(node: Node) -> None:
+def test_the_loaded_data_is_every_account_and_its_program_data(node: Node) -> None:
     plan = plan_of("raydium-clmm")
     get = node.bank.state.accounts.get
     program = get(plan.program)

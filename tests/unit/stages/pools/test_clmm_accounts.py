@@ -40,7 +40,7 @@ def changed(address: str, at: int, value: int = 1) -> dict[str, RawAccount]:
 @pytest.mark.parametrize(
     ("folder", "name"), [pytest.param(*each, id=f"{each[0].name}/{each[1]}") for each in pools()]
 )
-def test_asking_for_what_it_needs_reads_the_pool(folder: Path, name: str) -> None:
+def test_a_pool_is_decoded_from_the_accounts_that_it_needs(folder: Path, name: str) -> None:
     """All of it, or of a pool with many tick arrays the next three either way."""
     whole, chain = pool_of(name, folder), chain_of(name, folder)
     pool = read(whole.address, chain)
@@ -80,7 +80,7 @@ def test_a_pool_whose_swaps_are_off_or_that_is_not_open_rejects() -> None:
     soon.exact_in(10**6, True, Clock(slot=1, time_s=10))
 
 
-def test_bytes_that_are_no_pool_and_accounts_that_are_missing_are_value_errors() -> None:
+def test_malformed_pools_and_missing_accounts_raise_value_errors() -> None:
     pool = pool_of(NAME)
     with pytest.raises(ValueError, match="not a pool"):
         FAMILY.decode(pool.address, changed(pool.address, 0))
@@ -216,7 +216,7 @@ def test_a_small_swap_pays_the_fee_rate_and_the_spot_price() -> None:
 
 
 @pytest.mark.parametrize("amount", [-1, 1 << 64])
-def test_an_amount_that_is_no_u64_is_rejected(amount: int) -> None:
+def test_an_amount_outside_u64_is_rejected(amount: int) -> None:
     with pytest.raises(Rejected, match="MaxTokenOverflow"):
         pool_of(NAME).exact_in(amount, True, CLOCK)
 

@@ -84,7 +84,7 @@ def test_a_pool_that_would_take_too_many_steps_is_refused_in_bounded_time() -> N
                 quote(1 << 62, a_to_b, CLOCK)
 
 
-def test_what_a_pool_of_the_program_can_take_is_within_the_bound() -> None:
+def test_the_longest_swap_of_a_pool_stays_within_the_step_limit() -> None:
     """Its greatest volatility, times the greatest tick spacing (1,000), must stay a u32.
 
     So the fee stops rising 430 groups away from its reference, either way.

@@ -234,7 +234,7 @@ def test_more_in_is_not_less_out_and_more_out_is_not_less_in(
 
 @REPEATED
 @given(worlds(), st.booleans(), SHARES)
-def test_what_came_out_costs_no_more_than_what_went_in(
+def test_an_exact_output_costs_no_more_than_the_input_that_yields_it(
     world: World, a_to_b: bool, share: int
 ) -> None:
     amount = sized(world.pool, a_to_b, False, share)
@@ -305,7 +305,7 @@ def test_both_walks_are_the_same_where_both_can_walk(
 
 @REPEATED
 @given(worlds(), st.booleans(), st.booleans(), SHARES)
-def test_the_price_paid_is_never_better_than_spot_and_fee_say(
+def test_a_swap_price_is_never_better_than_the_spot_price_with_fee(
     world: World, a_to_b: bool, out: bool, share: int
 ) -> None:
     """And a small swap pays about that."""

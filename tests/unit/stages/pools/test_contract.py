@@ -58,7 +58,7 @@ def test_every_family_is_in_the_first_block() -> None:
 
 
 @each_pool
-def test_needs_come_to_an_end_and_suffice(plan: PoolPlan) -> None:
+def test_the_accounts_that_a_family_needs_are_finite_and_sufficient(plan: PoolPlan) -> None:
     family = family_of(plan.family)
     accounts = needed(family, plan.address)
     assert family.is_pool(accounts[plan.address])
@@ -71,7 +71,7 @@ def test_needs_come_to_an_end_and_suffice(plan: PoolPlan) -> None:
 
 
 @each_pool
-def test_what_an_output_costs_is_never_more_than_what_brought_it(plan: PoolPlan) -> None:
+def test_an_exact_output_costs_no_more_than_the_input_that_yields_it(plan: PoolPlan) -> None:
     chance, (_, pool) = dice(), pool_of(plan)
     for _ in range(20):
         a_to_b = chance.random() < 0.5
@@ -115,7 +115,7 @@ def test_no_amount_is_answered_with_more_than_a_u64(plan: PoolPlan, a_to_b: bool
 @each_pool
 @pytest.mark.parametrize("exact_out", [True, False])
 @pytest.mark.parametrize("a_to_b", [True, False])
-def test_an_instruction_reads_back_as_it_was_meant(
+def test_an_instruction_parses_back_to_its_terms_and_accounts(
     plan: PoolPlan, a_to_b: bool, exact_out: bool
 ) -> None:
     family, pool = pool_of(plan)

@@ -68,7 +68,7 @@ def test_more_in_brings_more_out(pool: Pool, first: int, second: int, a_to_b: bo
 
 @EACH
 @given(pools(), AMOUNTS, st.booleans())
-def test_there_and_back_gains_nothing(pool: Pool, amount: int, a_to_b: bool) -> None:
+def test_a_round_trip_yields_no_profit(pool: Pool, amount: int, a_to_b: bool) -> None:
     law.assert_round_trip_gains_nothing(pool, amount, a_to_b)
 
 

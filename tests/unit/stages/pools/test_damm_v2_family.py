@@ -124,7 +124,7 @@ def test_purchases_are_limited_by_size_while_the_limiter_lasts() -> None:
     assert sold.fee == -(-(sold.amount_out + sold.fee) // 100)
 
 
-def test_a_limited_output_costs_what_pays_it() -> None:
+def test_an_exact_output_of_a_limited_pool_costs_its_exact_input() -> None:
     pool = limited()
     for amount in (10**6, 10**9, 3 * 10**9, 10**11):
         paid = pool.exact_in(amount, False, NOW).amount_out

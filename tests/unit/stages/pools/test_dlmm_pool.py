@@ -65,7 +65,7 @@ def test_the_family_knows_its_pools_by_owner_size_and_mark() -> None:
 
 
 @pytest.mark.parametrize("name", [PLAIN, FAR, GAPS])
-def test_what_a_pool_needs_is_found_step_by_step(name: str) -> None:
+def test_the_accounts_that_a_pool_needs_are_requested_step_by_step(name: str) -> None:
     address, chain = patched(name)
     text = read("dlmm.json")["pools"][name]
     known: dict[str, RawAccount] = {}
@@ -184,7 +184,7 @@ def test_limit_orders_count_only_where_the_pair_takes_them() -> None:
     assert mining.reserve_b < pool_of(ORDERS).reserve_b
 
 
-def test_bytes_of_another_account_are_no_bin_array() -> None:
+def test_bytes_of_another_account_are_refused_as_a_bin_array() -> None:
     address, accounts = patched(PLAIN)
     key = array_address(PROGRAM, address, 0)
     other = array_address(PROGRAM, address, 1)
@@ -309,7 +309,7 @@ def test_the_bitmap_finds_arrays_of_the_pair_and_of_its_extension_either_way() -
     assert next_array(0, 0, down=True) is None
 
 
-def test_what_an_array_sells_is_what_its_bins_sell_together() -> None:
+def test_a_bin_array_sells_the_sum_of_its_bins() -> None:
     sold = 0
     for name, orders, for_y in product(read("dlmm.json")["pools"], (False, True), (False, True)):
         for bins in pool_of(name).arrays.values():

@@ -142,7 +142,7 @@ def test_more_in_never_gives_less_out(pool: DlmmPool, amount: int, more: int, wa
 
 @random_cases(max_examples=200)
 @given(pools(), st.integers(1, 10**13), st.booleans())
-def test_what_an_amount_buys_costs_no_more_than_that_amount(
+def test_an_exact_output_costs_no_more_than_the_input_that_yields_it(
     pool: DlmmPool, amount: int, way: bool
 ) -> None:
     bought = attempt(pool, amount, way)

@@ -229,7 +229,7 @@ def test_the_real_sol_usdc_pair_swaps_as_in_the_program(folder: Path) -> None:
 
 
 @each_with(SOL_USDC + "reference.json")
-def test_quotes_of_another_client_for_the_real_pair_are_ours(folder: Path) -> None:
+def test_quotes_match_those_of_another_client_for_the_real_pair(folder: Path) -> None:
     reference = read(SOL_USDC + "reference.json", folder)
     pool = sol_usdc(folder, reference["lbPairB64"], reference["binArraysB64"])
     clock = Clock(0, int(reference["clockTs"]))

@@ -111,7 +111,7 @@ def test_every_warning_has_a_text() -> None:
         t22.mint(t22.Extension(26, bytes(32))),
     ],
 )
-def test_what_is_no_mint_is_an_error(account: RawAccount) -> None:
+def test_an_unreadable_mint_raises_a_value_error(account: RawAccount) -> None:
     with pytest.raises(ValueError, match=r"mint|extension|charges"):
         read_mint(ADDRESS, account)
 

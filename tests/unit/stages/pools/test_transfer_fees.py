@@ -149,7 +149,9 @@ def test_a_program_that_knows_no_such_mints_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", TAKERS)
-def test_an_instruction_says_the_wallets_amounts_and_names_the_pools_accounts(name: str) -> None:
+def test_an_instruction_has_the_amounts_of_the_wallet_and_the_accounts_of_the_pool(
+    name: str,
+) -> None:
     plan = plan_of(name)
     family, plain = pool_of(plan)
     pool = taxed(plain, 0, 9_000)

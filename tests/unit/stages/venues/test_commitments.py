@@ -62,7 +62,7 @@ async def test_a_node_that_does_not_answer_settles_nothing() -> None:
     assert (created.consensus, created.fill) == ("tower", "confirmed")
 
 
-async def test_it_changes_when_the_cluster_migrates_and_never_back() -> None:
+async def test_the_fill_commitment_is_finalized_after_the_migration_and_stays_so() -> None:
     created = commitments("auto", NOT_MIGRATED, MIGRATED, NOT_MIGRATED, TOO_OLD)
     fills = []
     for _ in range(4):
@@ -88,7 +88,7 @@ REFUSALS = (
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
+async def test_finalized_is_used_where_nodes_no_longer_know_confirmed(
     refusal: VenueRefusal,
 ) -> None:
     asked: list[Fill] = []
@@ -115,7 +115,7 @@ async def test_where_nodes_do_not_know_confirmed_any_more_finalized_is_used(
     ],
 )
 @pytest.mark.parametrize("commitment", get_args(Fill))
-async def test_other_refusals_are_not_taken_for_that(
+async def test_other_refusals_do_not_change_the_commitment(
     commitment: Fill, refusal: VenueRefusal
 ) -> None:
     async def call(_: Fill) -> str:

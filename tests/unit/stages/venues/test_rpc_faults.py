@@ -37,7 +37,7 @@ WORDS_OF_AGAVE = {
 }
 
 
-def test_every_number_of_agave_is_known_by_its_words() -> None:
+def test_every_error_number_of_agave_is_classified_with_its_message() -> None:
     assert AGAVE.keys() == WORDS_OF_AGAVE.keys()
     for number, words in WORDS_OF_AGAVE.items():
         about = meaning("getTransaction", Reply(200, number, words)).about
@@ -118,7 +118,7 @@ UNREAD = [
 
 
 @pytest.mark.parametrize(("status", "number", "words"), UNREAD)
-def test_bytes_that_a_node_cannot_read_are_no_fault_of_the_node(
+def test_unreadable_bytes_are_a_fault_of_the_request_not_of_the_node(
     status: int, number: int | None, words: str
 ) -> None:
     """It would rest for each of them, and take nothing else meanwhile."""
@@ -129,7 +129,7 @@ def test_bytes_that_a_node_cannot_read_are_no_fault_of_the_node(
         assert meaning("sendTransaction", Reply(200, -32603, other)).about is NODE
 
 
-def test_a_simulation_that_ran_speaks_of_the_request_whatever_its_words() -> None:
+def test_a_failed_simulation_is_about_the_request_with_any_message() -> None:
     ran = Reply(200, -32002, "please upgrade", failed=True)
     assert meaning("sendTransaction", ran).about is REQUEST
     reserved = Reply(403, -32002, "reserved")
@@ -182,7 +182,7 @@ def test_a_refusal_of_a_single_item_as_too_many_pauses_the_method() -> None:
     assert meaning("getMultipleAccounts", Reply(413), size=1).about is METHOD
 
 
-def test_no_random_answer_speaks_of_the_request() -> None:
+def test_random_answers_are_not_about_the_request() -> None:
     """But for the four numbers that do, whatever the words."""
     seed = random.randrange(2**32)
     rng = random.Random(seed)
@@ -238,5 +238,5 @@ def test_shown_text_is_one_bounded_line_without_urls_and_keys() -> None:
         (None, ""),
     ],
 )
-def test_the_words_of_a_body(body: object, words: str) -> None:
+def test_the_error_message_of_a_body_is_extracted(body: object, words: str) -> None:
     assert words_of(body) == words

@@ -44,7 +44,7 @@ def test_the_slot_time_is_that_of_observed_slots(slot_ms: int) -> None:
     assert watched(slot_ms, 30, Clock()).ms == pytest.approx(slot_ms, rel=0.05)
 
 
-def test_it_follows_a_change_within_a_minute() -> None:
+def test_the_slot_time_follows_a_change_within_a_minute() -> None:
     clock = Clock()
     slot_time = watched(250, 90, clock)
     assert slot_time.ms == pytest.approx(250, rel=0.05)

@@ -71,7 +71,7 @@ def with_slippage(each: Asked, bps: int) -> tuple[Leg, Swap] | None:
     return leg._replace(terms=free._replace(threshold=threshold)), swap
 
 
-def test_what_others_do_within_the_threshold_does_not_exhaust_the_limit() -> None:
+def test_swaps_of_others_within_the_threshold_do_not_exhaust_the_compute_limit() -> None:
     """With the units of a swap that crosses nothing as in the vectors; the same cases each time."""
     chance, moved = random.Random(12), 0
     by_pool: dict[str, list[Asked]] = {}

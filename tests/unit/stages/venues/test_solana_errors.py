@@ -307,7 +307,7 @@ def test_a_failed_swap_has_the_reason_of_the_account_that_was_short(logged: bool
         (False, 1, POOR),
     ],
 )
-def test_a_wallet_whose_balance_is_told_is_poor_only_if_it_holds_too_little(
+def test_a_wallet_of_known_balance_lacks_funds_only_below_the_amount(
     name: str, exact_out: bool, missing: int, expected: tuple[str, bool]
 ) -> None:
     instructions = built((name, "USDC", exact_out, "SOL/USDC"))
@@ -317,7 +317,7 @@ def test_a_wallet_whose_balance_is_told_is_poor_only_if_it_holds_too_little(
     assert (reason.code, reason.retryable) == expected
 
 
-def test_two_swaps_that_pay_from_one_account_want_both_amounts_there() -> None:
+def test_two_swaps_that_pay_from_one_account_need_the_sum_of_their_amounts() -> None:
     legs = [(name, "USDC", True, "SOL/USDC") for name in (CPMM, AMM_V4)]
     instructions = built(*legs)
     err = failing(at(instructions, swap=1), 40)
@@ -413,7 +413,7 @@ def test_a_name_counts_for_the_program_that_failed_and_for_its_own_number_only()
         (("ConstraintSeeds", 2006), "pool_state", "instruction-refused"),
     ],
 )
-def test_a_check_of_accounts_is_the_wallet_s_where_it_is_of_the_wallet_s(
+def test_a_failed_account_check_is_of_the_wallet_only_for_its_own_accounts(
     error: tuple[str, int], account: str, code: str
 ) -> None:
     name, number = error
@@ -430,7 +430,7 @@ def test_a_check_of_accounts_is_the_wallet_s_where_it_is_of_the_wallet_s(
     )
 
 
-def test_a_panic_is_told_from_what_ran_out_of_compute() -> None:
+def test_a_panic_is_distinguished_from_exhausted_compute_units() -> None:
     for name, code in ((DLMM, "calculation-overflow"), (CPMM, "insufficient-liquidity")):
         instructions = built((name, "SOL", False, "SOL/USDC"))
         index = at(instructions)
@@ -443,7 +443,7 @@ def test_a_panic_is_told_from_what_ran_out_of_compute() -> None:
         assert reason_of(err, logs, instructions, FAMILIES).code == code
 
 
-def test_a_transfer_hook_that_refuses_is_no_error_of_the_pool() -> None:
+def test_a_refusing_transfer_hook_is_not_an_error_of_the_pool() -> None:
     instructions = built((DLMM, "USDC", False, "SOL/USDC"))
     index, hook = at(instructions), "Hook1111111111111111111111111111111111111111"
     logs = logs_of(instructions, index, custom(6003), within=hook)
@@ -453,7 +453,7 @@ def test_a_transfer_hook_that_refuses_is_no_error_of_the_pool() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_row_of_a_family_is_told_by_its_number_alone(name: str) -> None:
+def test_every_error_of_a_family_is_identified_by_its_number_alone(name: str) -> None:
     instructions = built((name, "USDC", False, "SOL/USDC"))
     index = at(instructions)
     family = next(family for family in FAMILIES if family.name == name)
@@ -509,7 +509,5 @@ def test_every_answer_of_a_node_has_a_reason(err: Any, logs: list[str]) -> None:
 
 
 @given(st.integers(0, 4), st.integers(0, 7_000), LINES)
-def test_whatever_an_instruction_fails_with_has_a_reason(
-    index: int, code: int, logs: list[str]
-) -> None:
+def test_every_instruction_error_has_a_reason(index: int, code: int, logs: list[str]) -> None:
     assert reason_of(failing(index, code), logs, AROUND, TOYS).code

@@ -57,12 +57,12 @@ def test_the_other_way_round_has_its_own_net_price() -> None:
     assert ticks[0].price == "0.00665"  # 1/150, less a quarter of a percent
 
 
-def test_the_ring_forgets_what_is_older_than_it_holds() -> None:
+def test_the_ring_drops_slots_beyond_its_capacity() -> None:
     history = ring(*((slot, {"p": BASE}) for slot in range(10)), kept=3)
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [6, 7, 8, 9]
 
 
-def test_what_a_later_reading_of_a_slot_shows_counts_from_the_next_slot_on() -> None:
+def test_a_second_reading_of_a_slot_counts_from_the_next_slot() -> None:
     """A watcher that has passed the slot would never look at it again."""
     history = ring((5, {}), (5, {"p": BASE}))
     assert list(history.events(MARKET, PAIR, 0, 5)) == []
@@ -71,13 +71,13 @@ def test_what_a_later_reading_of_a_slot_shows_counts_from_the_next_slot_on() -> 
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 9)] == [6]
 
 
-def test_a_chain_that_was_started_again_has_no_past() -> None:
+def test_a_restarted_chain_has_no_history() -> None:
     history = ring((5, {"p": BASE}))
     history.record(SlotSnapshot(2, 0, {"p": BASE}))
     assert [t.slot for t in history.ticks(MARKET, PAIR, 0, 100)] == [2]
 
 
-def test_a_swap_is_no_event_and_added_liquidity_is() -> None:
+def test_added_liquidity_is_an_event_and_a_swap_is_not() -> None:
     swapped = pool(10**12 + 10**9, 149 * 10**9)
     deeper = pool(2 * 10**12, 300 * 10**9)
     one_sided = pool(2 * 10**12, 310 * 10**9)
@@ -92,7 +92,7 @@ def test_a_swap_is_no_event_and_added_liquidity_is() -> None:
     assert events[0].liquidity == 2 * 10**12
 
 
-def test_fees_of_swaps_there_and_back_are_no_added_liquidity() -> None:
+def test_fees_of_round_trips_are_not_added_liquidity() -> None:
     turned_over = pool(10**12 + 10**9, 150 * 10**9 + 150 * 10**6)  # a fifth of it, at 0.25 %
     some_percent = pool(2 * 10**12 // 100 * 51, 150 * 10**9)
     history = ring((1, {"p": BASE}), (2, {"p": turned_over}), (3, {"p": BASE}))
@@ -101,7 +101,7 @@ def test_fees_of_swaps_there_and_back_are_no_added_liquidity() -> None:
     assert [e.slot for e in history.events(MARKET, PAIR, 0, 100)] == [2]
 
 
-def test_pools_that_were_there_when_we_came_are_not_new() -> None:
+def test_pools_of_the_first_reading_are_not_new() -> None:
     assert not list(ring((1, {"p": BASE})).events(MARKET, PAIR, 0, 100))
 
 

@@ -72,7 +72,7 @@ def test_no_error_repeats_the_content_of_a_file(tmp_path: Path) -> None:
     assert NUMBERS[:20] not in "".join(traceback.format_exception(caught.value))
 
 
-def test_two_halves_of_two_keys_are_no_key() -> None:
+def test_a_keypair_of_mismatched_halves_is_refused() -> None:
     other = bytes(Keypair())
     with pytest.raises(KeypairError):
         load_wallet(SecretText(json.dumps(list(bytes(KEY)[:32] + other[32:]))))

@@ -59,7 +59,7 @@ def test_every_version_reads_the_same(version: int | None) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_bytes_that_are_no_transaction_are_a_value_error(version: int | None) -> None:
+def test_malformed_transaction_bytes_raise_a_value_error(version: int | None) -> None:
     raw = example(version)
     for other in (raw + b"\0", raw[:-1], raw[:40], b"", b"\x82" + raw[1:], b"\xff" * 300):
         with pytest.raises(ValueError):

@@ -41,7 +41,7 @@ def rents(*answers: int | VenueRefusal) -> tuple[Rents, Node, Clock]:
     return Rents(rpc, clock), node, clock
 
 
-async def test_it_is_asked_for_once_an_hour() -> None:
+async def test_the_rent_is_requested_once_an_hour() -> None:
     created, node, clock = rents(OLD, NEW)
     assert [await created.of(165) for _ in range(3)] == [OLD] * 3
     assert node.asked == 1
@@ -60,7 +60,7 @@ async def test_without_an_answer_the_rent_is_the_last_known_or_the_maximum() -> 
     assert await created.of(165) == NEW
 
 
-async def test_one_that_rose_is_noticed_when_it_is_doubted() -> None:
+async def test_a_raised_rent_is_noticed_when_it_is_doubted() -> None:
     created, _, _ = rents(NEW, NEW, OLD)
     assert await created.of(165) == NEW
     assert not await created.rose(165, NEW)

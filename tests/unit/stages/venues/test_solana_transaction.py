@@ -112,7 +112,9 @@ def test_the_token_account_is_that_of_the_mints_own_token_program(wallet: Wallet
     assert create.accounts[5].address == TOKEN_2022
 
 
-def test_what_would_exceed_a_packet_is_refused_and_what_fits_just_is_not(wallet: Wallet) -> None:
+def test_a_transaction_of_the_greatest_size_is_built_and_a_larger_one_refused(
+    wallet: Wallet,
+) -> None:
     fits = [leg(pool(USDC, RAY, 1000 + 10 * n)) for n in range(3)]
     size = len(t.unsigned(build(wallet, *fits, memo="")))
     longest = "m" * (VERSIONS[V0].bytes_max - size - 1)  # its length takes a second byte
@@ -210,7 +212,7 @@ def test_version_1_takes_64_addresses_and_not_one_more(wallet: Wallet) -> None:
     assert (refused.value.code, refused.value.retryable) == ("transaction-too-large", True)
 
 
-def test_what_is_simulated_of_version_1_is_worth_nothing_either(wallet: Wallet) -> None:
+def test_the_simulated_bytes_of_version_1_are_unsigned(wallet: Wallet) -> None:
     raw = t.unsigned(build(wallet, leg(pool()), version=V1))
     assert VersionedTransaction.from_bytes(raw).signatures == [Signature.default()]
 
@@ -403,7 +405,7 @@ def test_the_sol_that_came_out_is_read_from_balances_without_fee_and_rent(world:
     assert world.tokens(world.own_wsol) == SOL
 
 
-def test_balances_that_do_not_tell_are_an_error_and_never_a_guess(world: World) -> None:
+def test_balances_without_the_amounts_of_the_swap_raise_a_value_error(world: World) -> None:
     sent, meta = world.run(build(world.wallet, leg(world.pool)))  # nothing came out
     with pytest.raises(ValueError, match="balances"):
         fill_of(sent, meta)

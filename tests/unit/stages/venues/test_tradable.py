@@ -243,7 +243,7 @@ def test_a_pool_whose_mint_is_paused_begins_when_the_pause_ends(
     assert causes(watch, "a") == causes(watch, "b") == [("pool-opened", watch.slot - SLOT)]
 
 
-def test_an_address_that_holds_lamports_is_no_pool_yet(watch: Watch) -> None:
+def test_an_address_that_only_holds_lamports_is_not_a_pool(watch: Watch) -> None:
     watch.see({watch.plan.address: Account(1)})
     watch.see(watch.laid)
     assert causes(watch, "a") == [("pool-created", 2)]
