@@ -272,7 +272,7 @@ def command(what: str, redis_url: str, database_url: str, *args: str, seed: str 
     )  # fmt: skip
 
 
-async def test_the_exit_code_tells_sound_broken_and_unreadable_apart(
+async def test_the_exit_code_distinguishes_sound_broken_and_unreadable(
     redis_url: str, database_url: str
 ) -> None:
     async with history(redis_url, database_url):

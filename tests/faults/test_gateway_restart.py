@@ -53,7 +53,7 @@ async def test_a_subscriber_that_missed_the_outage_resumes_from_an_old_cursor(
     assert [frame["position"] for frame in results] == expected
 
 
-async def test_a_follower_gets_every_step_though_the_gateway_dies(
+async def test_a_follower_receives_every_event_across_kills_of_the_gateway(
     engine: Engine,
 ) -> None:
     [order_id] = await engine.submit_many(1, tokenOut="FLAKY")

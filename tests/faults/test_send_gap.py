@@ -123,7 +123,7 @@ async def test_a_transaction_that_the_submitter_failed_to_send_is_sent_once_by_t
         await assert_sent_once(team, ids, again)
 
 
-async def test_a_submitter_that_dies_in_the_middle_of_sending_leaves_it_to_the_confirmer(
+async def test_orders_of_a_submitter_killed_while_sending_are_sent_by_the_confirmer(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:

@@ -58,7 +58,7 @@ def assert_honest(heard: list[Answer], engine: Engine) -> None:
             assert answer.body["code"] in ("log-unavailable", "outcome-unknown")
 
 
-async def test_valkey_killed_again_and_again_loses_and_doubles_no_order(engine: Engine) -> None:
+async def test_repeated_kills_of_valkey_lose_and_double_no_order(engine: Engine) -> None:
     chance = dice()
     loading = asyncio.create_task(steady(engine, 150, 2.0))
     asking = asyncio.create_task(answers(engine, loading))

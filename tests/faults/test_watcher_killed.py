@@ -18,7 +18,7 @@ ORDERS = 300
 KILLS = 4
 
 
-async def test_a_watcher_killed_again_and_again_loses_and_doubles_no_order(tmp_path: Path) -> None:
+async def test_repeated_kills_of_a_watcher_lose_and_double_no_order(tmp_path: Path) -> None:
     chance = dice()
     async with (
         engine_up(tmp_path / "d", slot_ms=20, venue_latency_ms=0) as engine,

@@ -89,7 +89,7 @@ async def test_no_call_has_more_bytes_than_it_may(log: EventLog) -> None:
     assert max(len(batch.data) for batch in (await batches(log))[1:]) <= BYTES_PER_CALL
 
 
-async def test_a_creation_is_refused_once_it_is_half_as_old_as_heads_are_kept(
+async def test_a_creation_older_than_half_the_retention_of_heads_is_late(
     log: EventLog,
 ) -> None:
     """One that was delayed could else find no head of the first, and be carried out twice."""

@@ -218,7 +218,7 @@ async def test_a_gateway_that_stops_ends_streams_with_a_close_event(redis_url: s
     assert (last.name, last.data["code"]) == ("close", 1012)
 
 
-async def test_clients_that_left_are_forgotten(redis_url: str) -> None:
+async def test_the_subscriptions_of_disconnected_clients_end(redis_url: str) -> None:
     async with served(redis_url, heartbeat_ms=50) as gateway:
         tasks = len(asyncio.all_tasks())
         for _ in range(5):

@@ -50,7 +50,7 @@ async def version(log: EventLog, order_id: str) -> int:
     return head.version
 
 
-async def test_an_order_whose_time_is_over_ends_and_leaves_the_index(
+async def test_an_order_past_its_expiry_ends_and_leaves_the_index(
     log: EventLog, watches: PairLeases
 ) -> None:
     [order_id] = await Play(log).create(fact=replace(submitted(), expires_at_us=now_us() - 1))
@@ -63,7 +63,7 @@ async def test_an_order_whose_time_is_over_ends_and_leaves_the_index(
     assert await indexed_ms(log, order_id) is None
 
 
-async def test_an_order_whose_expiry_was_put_off_lives_on_until_then(
+async def test_an_early_index_entry_is_moved_to_the_expiry_of_its_order(
     log: EventLog, watches: PairLeases
 ) -> None:
     expires_us = now_us() + HOUR_US

@@ -178,7 +178,7 @@ class Usher(Page):
             let_in()
 
 
-async def test_a_subscriber_that_joins_while_a_part_goes_out_does_not_get_it_again(
+async def test_a_subscriber_that_joins_during_a_delivery_gets_no_frame_twice(
     harness: FeedHarness,
 ) -> None:
     pending = Filter(None, statuses=frozenset({"pending"}))
@@ -199,7 +199,7 @@ async def test_a_subscriber_that_joins_while_a_part_goes_out_does_not_get_it_aga
     assert late.positions == [3]
 
 
-async def test_an_event_that_comes_while_the_feed_begins_is_handed_out_once(
+async def test_an_event_during_the_start_of_the_feed_is_delivered_once(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.play.create(3)
@@ -219,7 +219,7 @@ async def test_an_event_that_comes_while_the_feed_begins_is_handed_out_once(
     assert (first.positions, again.positions) == ([1, 2, 3, 4], [2, 3, 4])
 
 
-async def test_an_event_that_comes_while_the_history_of_a_filter_is_read_is_not_lost(
+async def test_an_event_during_the_history_read_of_a_filter_is_delivered(
     harness: FeedHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "RECENT", 1)

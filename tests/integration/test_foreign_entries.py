@@ -353,7 +353,7 @@ async def test_a_reader_of_one_epoch_reads_no_other(redis_url: str, database_url
         await reader.close()
 
 
-async def test_a_page_of_entries_with_foreign_ids_hides_nothing_behind_it(
+async def test_entries_behind_a_page_of_foreign_ids_are_read(
     redis_url: str, database_url: str
 ) -> None:
     async with (

@@ -151,7 +151,7 @@ async def test_another_request_under_the_same_key_is_refused(gateway: Served) ->
     assert (status, body["code"]) == (422, "idempotency-conflict")
 
 
-async def test_an_order_has_two_names_and_both_find_it(gateway: Served) -> None:
+async def test_an_order_is_found_by_client_order_id_and_idempotency_key(gateway: Served) -> None:
     order = GOOD | {"clientOrderId": "same"}
     _, first, _ = await gateway.post(order, headers={KEY: "k:1"})
     assert (await gateway.post(order))[1]["orderId"] == first["orderId"]
@@ -161,7 +161,7 @@ async def test_an_order_has_two_names_and_both_find_it(gateway: Served) -> None:
     assert body["orderId"] != first["orderId"]
 
 
-async def test_a_key_that_comes_with_a_replay_finds_the_order_from_then_on(
+async def test_an_idempotency_key_sent_with_a_replay_names_the_order_afterwards(
     gateway: Served,
 ) -> None:
     order = GOOD | {"clientOrderId": "c1"}

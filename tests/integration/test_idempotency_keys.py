@@ -118,7 +118,7 @@ async def test_a_watching_order_keeps_its_key_through_all_its_events(
     assert await expiry_ms(log, "client", "c1") == NEVER
 
 
-async def test_a_further_name_lives_as_long_as_the_one_it_came_with(log: EventLog) -> None:
+async def test_a_name_added_by_a_replay_expires_with_the_first_name(log: EventLog) -> None:
     order_id = await placed(log, "c1")
     # It is learned while the order is open, twice in one call, …
     repeats = [creation(log, "c1", key) for key in ("k1", "k2", "k2")]

@@ -104,7 +104,7 @@ async def test_a_lease_is_renewed_long_before_it_is_over(
     assert waits_s[0] * 1000 <= LONG_MS / 4
 
 
-async def test_work_in_hand_that_was_renewed_too_late_is_not_begun_twice(log: EventLog) -> None:
+async def test_a_held_entry_with_an_expired_lease_is_not_taken_twice(log: EventLog) -> None:
     inbox = await opened(log, "one", SHORT_MS)
     message = await entry_of(log, inbox, 1)
     await until(partial(is_stale, log, message))
@@ -140,7 +140,7 @@ async def test_a_worker_that_lost_an_entry_does_not_return_it(log: EventLog) -> 
         await used.close()
 
 
-async def test_an_entry_that_lost_its_worker_again_and_again_is_handed_over_alone(
+async def test_an_entry_delivered_too_often_is_handed_over_alone(
     log: EventLog,
 ) -> None:
     dead = await opened(log, "dead", LONG_MS)

@@ -134,7 +134,7 @@ async def test_of_two_appends_to_the_same_version_one_is_a_conflict(log: EventLo
     ]  # in one call too
 
 
-async def test_a_unit_that_comes_too_late_is_refused_by_the_clock_of_the_server(
+async def test_a_unit_past_its_deadline_is_late_by_the_clock_of_the_server(
     log: EventLog,
 ) -> None:
     [order_id] = await created(log)
@@ -426,7 +426,7 @@ async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(
 # -- inboxes ---------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_is_handed_over_alone_comes_with_its_own_head(log: EventLog) -> None:
+async def test_a_delivery_has_a_head_only_when_its_call_wrote_one_order(log: EventLog) -> None:
     inbox = await opened(log, "one")
     [first] = creations(log)
     assert await results(log, first) == [AppendStatus.CREATED]
@@ -465,7 +465,7 @@ async def test_the_unsettled_orders_of_an_entry_are_returned_to_the_inbox(log: E
         await item.close()
 
 
-async def test_orders_that_wait_come_back_in_the_order_of_their_time(log: EventLog) -> None:
+async def test_waiting_orders_are_delivered_in_the_order_of_their_due_times(log: EventLog) -> None:
     ids = await created(log, 3)
     inbox = await opened(log, "c")
     [message] = await taken(inbox, 3)

@@ -21,7 +21,7 @@ from tests.support.waits import HANG_S
 
 
 @pytest.mark.parametrize("reach", [Reach.CREATED, Reach.LISTED, Reach.NAMED])
-async def test_an_answer_whose_handler_asked_for_no_account_is_not_sent(
+async def test_a_response_whose_handler_did_not_check_the_account_is_not_sent(
     reach: Reach, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = ENDPOINTS["GET", "/api/tokens"]

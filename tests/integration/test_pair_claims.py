@@ -50,7 +50,7 @@ async def test_a_pair_has_one_holder(log: EventLog) -> None:
         assert (await first.claim({PAIR: 7}, 3)).held == {PAIR: PairProgress(7, 3)}
 
 
-async def test_a_pair_that_is_given_back_or_whose_claim_ran_out_is_taken_where_it_was_left(
+async def test_a_released_or_lapsed_pair_is_claimed_with_its_last_progress(
     log: EventLog,
 ) -> None:
     async with (

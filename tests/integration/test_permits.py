@@ -29,14 +29,14 @@ async def given_back(limits: RateAndConcurrencyLimiter) -> None:
     await until(none_is_out)
 
 
-async def test_a_call_that_fails_gives_its_permit_back(limits: RateAndConcurrencyLimiter) -> None:
+async def test_a_failing_call_releases_its_permit(limits: RateAndConcurrencyLimiter) -> None:
     with pytest.raises(OSError, match="no venue"):
         async with limits.permit():
             raise OSError("no venue")
     await given_back(limits)
 
 
-async def test_a_task_cancelled_as_it_gets_a_permit_returns_it(
+async def test_a_task_cancelled_while_it_acquires_a_permit_releases_it(
     limits: RateAndConcurrencyLimiter,
 ) -> None:
     async def hold() -> None:
@@ -77,7 +77,7 @@ async def test_a_permit_acquired_for_a_task_cancelled_during_the_call_is_release
     await given_back(limits)
 
 
-async def test_a_permit_that_ran_out_is_not_extended_over_the_next_ones(
+async def test_an_expired_permit_cannot_be_extended(
     limits: RateAndConcurrencyLimiter,
 ) -> None:
     assert await limits._call("acquire", 1, 1, "late") == 1

@@ -126,7 +126,7 @@ async def test_the_projector_resumes_in_the_middle_of_orders(
         assert {o.status for o in (await archive.orders(ids)).values()} == {Status.CONFIRMED}
 
 
-async def test_a_checkpoint_may_stand_in_the_middle_of_a_log_entry(
+async def test_a_checkpoint_may_lie_within_a_log_entry(
     redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("projections.postgres.batcher.CHUNK_EVENTS", 7)

@@ -450,7 +450,7 @@ async def test_the_settle_command_prints_the_code_and_then_the_result(
     assert '"already": true' in again.stdout
 
 
-def test_each_way_of_being_parked_is_in_the_table_of_what_ends_it() -> None:
+def test_every_place_that_parks_orders_is_listed_and_has_its_note() -> None:
     """A new place that parks orders is added there with the command that ends it."""
     root = Path(settlement.__file__).parents[1]
     places = [

@@ -676,7 +676,7 @@ async def test_a_fill_waits_for_the_commitment_that_was_asked_for(world: World) 
     await strict.close()
 
 
-async def test_a_failure_counts_once_no_fork_can_undo_it(world: World) -> None:
+async def test_a_failure_is_reported_once_it_is_finalized(world: World) -> None:
     sent = await world.built()
     err = {"InstructionError": [6, {"Custom": 6005}]}
     world.status(sent, "confirmed", err)

@@ -117,7 +117,7 @@ async def test_a_submitted_transaction_is_sent_once_wherever_workers_die(
 
 
 @pytest.mark.parametrize("stage", ["router", "builder", "confirmer"])
-async def test_an_answer_that_comes_to_a_dead_worker_is_asked_for_again(
+async def test_a_query_whose_worker_died_is_repeated(
     redis_url: str, tmp_path: Path, stage: str
 ) -> None:
     """The venue takes its time, so that each order is asked about in a task of its own."""
@@ -198,7 +198,7 @@ async def test_an_order_is_armed_once_wherever_workers_die(
             assert team.names(order_id) == ["OrderSubmitted", "OrderArmed"]
 
 
-async def test_more_than_five_hundred_orders_that_wait_come_back_all(
+async def test_more_than_500_waiting_orders_are_all_delivered(
     redis_url: str, tmp_path: Path
 ) -> None:
     """What is due is handed over in slices, and none is taken out that was not."""

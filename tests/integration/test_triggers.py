@@ -108,7 +108,7 @@ async def test_a_pool_that_takes_no_swaps_triggers_nothing_until_it_does(
         assert trigger(crew, snipes).cause == cause
 
 
-async def test_a_sniper_whose_price_was_gone_fires_when_it_is_back(
+async def test_a_rearmed_sniper_triggers_when_its_price_returns(
     redis_url: str, tmp_path: Path
 ) -> None:
     plan = plan_of("raydium-cpmm")

@@ -282,7 +282,7 @@ async def test_an_order_read_but_not_in_the_book_is_checked_by_the_next_watcher(
 
 
 @pytest.mark.parametrize("point", TRIGGERING, ids=str)
-async def test_an_order_that_reaches_a_watcher_late_is_triggered_once_wherever_watchers_die(
+async def test_an_order_received_late_is_triggered_once_across_watcher_deaths(
     redis_url: str, tmp_path: Path, point: Point
 ) -> None:
     async with scene_of(redis_url, tmp_path) as scene:

@@ -196,7 +196,7 @@ async def test_watching_orders_and_orders_that_wait_for_a_retry_expire_on_time(
         assert await team.log.resting() == 0
 
 
-async def test_an_order_whose_expiry_was_taken_away_outlives_it(
+async def test_an_order_whose_expiry_was_removed_does_not_expire(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -312,7 +312,7 @@ def preferring(name: str) -> set[str]:
     return {pair for pair in pairs if rendezvous_owner(pair, ["ann", "bob"]) == name}
 
 
-async def test_watchers_share_the_pairs_and_take_over_from_one_that_dies(
+async def test_watchers_share_the_pairs_and_take_over_those_of_a_dead_watcher(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -330,7 +330,7 @@ async def test_watchers_share_the_pairs_and_take_over_from_one_that_dies(
         await until(lambda: len(second.held) == len(TOKENS))
 
 
-async def test_a_watcher_that_stops_gives_its_pairs_back_at_once(
+async def test_a_stopping_watcher_releases_its_pairs_at_once(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:

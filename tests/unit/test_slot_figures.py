@@ -94,7 +94,7 @@ def lengths(text: str) -> Iterator[str]:
                     yield ast.unparse(node)
 
 
-def test_one_module_knows_the_length_of_a_slot() -> None:
+def test_only_one_module_defines_the_length_of_a_slot() -> None:
     results = {
         (file, what)
         for package in OURS

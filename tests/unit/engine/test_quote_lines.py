@@ -7,7 +7,7 @@ from events.types import Leg, Quote, TokenWarning
 from projections.views import schemas
 
 
-def test_warnings_of_the_best_route_stand_before_it() -> None:
+def test_the_warnings_of_the_best_route_are_printed_before_it() -> None:
     leg = Leg("raydium", "raydium-cpmm", "A", "SOL", "USDC", 9, 6, 10**9, 149, 3, False, 1, False)
     warned = (TokenWarning("pausable", "USDC"),)
     quote = Quote("raydium", "A", 10**9, 149, 3, 7, legs=(leg,), warnings=warned)

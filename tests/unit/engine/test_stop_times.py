@@ -58,5 +58,5 @@ def test_parts_may_take_all_of_the_time_only_where_no_margin_is_needed() -> None
         check_fits(parts, PROCESS)
 
 
-def test_the_process_time_is_the_one_after_which_it_is_cancelled() -> None:
+def test_the_process_stop_time_equals_the_patience_of_the_lifecycle() -> None:
     assert stop_times.PROCESS.seconds == lifecycle.STOP_PATIENCE_S

@@ -356,7 +356,7 @@ def test_a_replay_takes_no_event_that_does_not_continue_its_order(harm: str, che
     assert caught.value.position == 5
 
 
-def test_decisions_are_made_again_and_compared() -> None:
+def test_recorded_decisions_are_recomputed_and_compared() -> None:
     story = Story(2)
     good = Replay({OrderConfirmed: lambda _, fact: [fact], RoutingStarted: lambda *_: None})
     good.page(page(story))

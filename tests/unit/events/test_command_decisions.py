@@ -171,7 +171,7 @@ def test_a_switch_writes_what_changes_the_engines_state(
     [((HALT,), HALT, False, EngineResumed), ((), RESUME, True, EngineHalted)],
     ids=["the mark is gone", "the mark stands alone"],
 )
-def test_a_switch_mends_a_mark_that_contradicts_the_events_by_way_of_the_opposite(
+def test_a_switch_appends_the_opposite_event_where_the_mark_contradicts_the_log(
     history: tuple[Fact, ...],
     switch: engine_switch.Switch,
     marked: bool,

@@ -29,7 +29,7 @@ def test_as_many_requests_remain_as_are_allowed_at_once(
 
 
 @given(st.sampled_from([0.3, 1, 2.5, 7]), st.integers(1, 6), PAUSES)
-def test_after_the_reset_one_more_is_allowed_and_the_bucket_never_holds_more_than_its_burst(
+def test_a_request_is_allowed_after_the_reset_and_the_burst_bounds_the_bucket(
     per_s: float, burst: int, pauses: list[float]
 ) -> None:
     rates, now_s = Rates(per_s, burst), 0.0
@@ -42,7 +42,7 @@ def test_after_the_reset_one_more_is_allowed_and_the_bucket_never_holds_more_tha
             now_s += taken.reset_s
 
 
-def test_every_key_has_a_bucket_of_its_own() -> None:
+def test_each_key_has_a_separate_bucket() -> None:
     rates = Rates(1, 1)
     assert rates.take("one", 0).allowed
     assert not rates.take("one", 0).allowed
@@ -56,7 +56,7 @@ def test_a_refused_key_stays_refused_while_others_are_admitted() -> None:
     assert not rates.take("one", 0).allowed
 
 
-def test_of_too_many_buckets_none_is_forgotten_that_is_not_full(
+def test_only_full_buckets_are_dropped_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.middleware.rate_limit.CALLERS_MAX", 2)

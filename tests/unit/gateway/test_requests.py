@@ -390,7 +390,7 @@ def test_the_terms_of_resting_orders_are_part_of_the_digest(text: str, other: st
     assert digest_of(parsed(text)) == digest_of(parsed(text, "k"))
 
 
-def test_a_market_order_has_the_digest_it_had_before_there_were_others() -> None:
+def test_the_digest_of_a_market_order_is_that_of_the_first_builds() -> None:
     before = ["OrderSubmitted", "market", "SOL", "USDC", 9, 6, 1_500_000_000, 50]
     packed = msgspec.msgpack.encode([*before, None, None, "c1", None])
     assert digest_of(parsed(order(clientOrderId="c1"), "k")) == sha256(packed).digest()

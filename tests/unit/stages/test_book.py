@@ -40,7 +40,9 @@ class Plain:
 
 @settings(max_examples=400)
 @given(ACTS)
-def test_a_book_triggers_what_a_plain_list_would(acts: list[tuple[object, ...]]) -> None:
+def test_a_trigger_book_triggers_the_same_orders_as_a_plain_list(
+    acts: list[tuple[object, ...]],
+) -> None:
     book, plain = TriggerBook(), Plain()
     for act in acts:
         match act:
@@ -148,13 +150,13 @@ def test_a_price_that_stays_is_passed_over_until_the_pause_ends() -> None:
     assert book.tick(50, 11) == ["one"]
 
 
-def test_a_price_that_leaves_and_comes_back_triggers_at_that_slot() -> None:
+def test_a_paused_order_triggers_when_the_price_leaves_and_returns() -> None:
     book = paused()
     assert book.tick(10, 12) == book.tick(11, 9) == []
     assert book.tick(12, 10) == ["one"]
 
 
-def test_a_price_that_had_left_when_the_attempt_failed_triggers_when_it_is_back() -> None:
+def test_a_price_below_target_at_the_failed_attempt_triggers_when_it_returns() -> None:
     assert paused(price=9).tick(10, 10) == ["one"]
 
 
@@ -190,7 +192,7 @@ def test_slots_without_a_price_and_a_takeover_leave_a_pause_as_it_is() -> None:
     assert book.tick(50, 12) == []
 
 
-def test_other_terms_end_a_pause_and_the_same_ones_do_not_renew_it() -> None:
+def test_amended_terms_end_a_pause_and_unchanged_terms_do_not_renew_it() -> None:
     book = paused()
     assert book.tick(10, 9) == []  # left
     assert not book.add("one", 10, 10, Pause(50, 12))

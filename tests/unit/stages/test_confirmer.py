@@ -51,7 +51,7 @@ def test_a_transaction_that_failed_on_chain_fails_the_order_for_its_reason() -> 
     )
 
 
-def test_a_limit_order_whose_swap_failed_on_chain_waits_again_with_another_number() -> None:
+def test_a_limit_order_whose_swap_failed_on_chain_is_rearmed_with_the_next_attempt() -> None:
     order = given(limit("150"), *TRIGGERED, *SENT[1:])
     rearmed = OrderRearmed("confirmer", "slippage-exceeded", 21, 0, 190, (), 9, 6)
     after(order, Outcome("failed", slot=20, reason="slippage-exceeded")).then(rearmed)

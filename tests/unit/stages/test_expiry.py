@@ -65,7 +65,7 @@ def test_any_other_order_does_not_expire_now(
     assert (type(decided), decided) == (type(decision), decision)  # tuples are equal across types
 
 
-def test_an_order_without_a_head_is_forgotten_and_one_of_another_build_looked_at_again() -> None:
+def test_expiry_forgets_an_order_without_a_head_and_rechecks_an_unreadable_one() -> None:
     assert isinstance(decide_expiry(None, NOW_US), Forget)
     unreadable = OrderHead(1, b"", 0, (), b"\xc1")
     assert isinstance(decide_expiry(unreadable, NOW_US), LookAgain)

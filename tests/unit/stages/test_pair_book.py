@@ -42,7 +42,7 @@ def test_without_late_orders_it_continues_where_the_last_holder_was() -> None:
     assert pair_book.done == 40
 
 
-def test_without_a_last_holder_or_news_every_tick_is_checked() -> None:
+def test_a_pair_book_without_a_last_holder_or_late_orders_checks_every_tick() -> None:
     for followed, late in ((None, []), (40, None)):
         pair_book = book(a=13, b=30)
         pair_book.begin(followed=followed, late=late, now=50, floor=0)

@@ -198,7 +198,7 @@ def test_without_any_quote_a_triggered_order_is_rearmed() -> None:
         )
 
 
-def test_a_pool_that_is_gone_again_sends_a_waiting_order_back_and_fails_a_market_order() -> None:
+def test_a_vanished_pool_rearms_a_sniper_order_and_fails_a_market_order() -> None:
     gone = (NO_ROUTE, NO_ROUTE)
     order = given(sniper(), *TRIGGERED)
     order.when(router.decide, gone).then_one(OrderRearmed, reason="no-route", slot=8)
@@ -233,7 +233,7 @@ def test_a_price_that_touched_and_retreated_sends_a_limit_order_back() -> None:
     assert_replays(order.state, rearmed)
 
 
-def test_an_order_that_retreats_again_and_again_ignores_a_price_that_stays_ever_longer() -> None:
+def test_the_pause_of_an_order_doubles_with_repeated_retreats_up_to_64_slots() -> None:
     order = given(limit("999"), *TRIGGERED)
     pauses = []
     for _ in range(11):

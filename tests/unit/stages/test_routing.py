@@ -163,7 +163,7 @@ def test_a_split_over_three_pools_of_one_price_pays_what_all_as_one_would(
     assert len({step.way.listed.pool.address for step in three.steps}) == 3
 
 
-def test_three_pools_whose_prices_differ_are_shared_so_that_they_meet() -> None:
+def test_a_split_over_three_pools_of_different_prices_is_optimal() -> None:
     poor = Product("poor", SOL, USDC, 3_000 * 10**9, 447_000 * 10**6)  # 149
     rich = Product("rich", SOL, USDC, 500 * 10**9, 75_500 * 10**6)  # 151
     amount = 300 * 10**9
@@ -330,7 +330,7 @@ def test_two_hops_are_offered_beside_a_pool_only_where_they_pay_more() -> None:
     exact_out=st.booleans(),
 )
 @settings(derandomize=True, max_examples=200)
-def test_no_other_share_pays_more_than_the_one_found(
+def test_no_other_share_pays_more_than_the_equalised_one(
     amount: int, reserves: list[int], exact_out: bool
 ) -> None:
     product = Product("one", SOL, USDC, reserves[0], reserves[1], 0)
@@ -453,7 +453,7 @@ def test_a_quote_too_far_off_the_market_is_refused_and_still_shows_its_amounts()
     assert not fine.error
 
 
-def test_a_quote_names_what_may_happen_to_its_tokens_and_a_route_keeps_the_chosen_ones() -> None:
+def test_a_quote_has_the_warnings_of_its_tokens_and_a_route_keeps_them() -> None:
     request = Request(SOL, USDC, 10**9)
     tokens = {SOL: Token("SOL", 9), USDC: Token("USDC", 6)}
     [item] = search(board(DEEP), request)

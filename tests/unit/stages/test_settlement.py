@@ -91,7 +91,7 @@ def test_a_landed_transaction_that_names_no_order_is_judged_by_its_amounts() -> 
         (sniper(max_price="0.0066"), LANDED, "the order asks for 227272728 at least"),
     ],
 )
-def test_amounts_outside_the_orders_terms_settle_it_only_where_it_is_known_to_be_the_orders(
+def test_amounts_outside_the_terms_settle_an_order_only_by_its_known_transaction(
     submitted: OrderSubmitted, outcome: Outcome, why: str
 ) -> None:
     before = TRIGGERED if submitted.order_type != "market" else ()
@@ -102,7 +102,7 @@ def test_amounts_outside_the_orders_terms_settle_it_only_where_it_is_known_to_be
     checked(order, record(outcome), known=True).then()
 
 
-def test_a_swap_of_other_tokens_settles_nothing_even_where_it_is_known() -> None:
+def test_a_swap_of_other_tokens_settles_no_order_even_by_its_known_transaction() -> None:
     checked(MARKET, record(tokens=("USDC", "SOL")), known=True).then_refused(
         VenueRefusal, code="transaction-does-not-fit", detail="sig-9 swaps USDC for SOL"
     )

@@ -72,7 +72,7 @@ def test_a_price_moves_at_each_slot_and_a_little_at_a_time() -> None:
     assert (max(prices) - min(prices)) * BPS // min(prices) > 100
 
 
-def test_seeds_and_pairs_have_paths_of_their_own() -> None:
+def test_seeds_and_pairs_have_different_price_paths() -> None:
     paths = {
         tuple(factor_ppm(seed, pair, slot, 500) for slot in range(50))
         for seed in (1, 2)
@@ -128,7 +128,7 @@ def test_an_old_pool_gains_liquidity_once_a_cycle() -> None:
     assert [e.cause for e in events] == ["liquidity-added"] * 5
 
 
-def test_events_and_ticks_asked_for_in_parts_are_those_of_the_whole() -> None:
+def test_events_and_ticks_of_partial_ranges_add_up_to_the_whole_range() -> None:
     prices = market(MOVING)
     for ask in (prices.ticks, prices.pools):
         parts = [item for at in range(0, 300, 7) for item in ask(SOL_NEW, at, min(at + 6, 299))]

@@ -174,7 +174,7 @@ def test_an_extension_that_does_not_exist_is_not_named() -> None:
 
 
 @pytest.mark.parametrize("number", [-7680, -7168, -1025, -513, -512, 0, 511, 512, 1023, 7679])
-def test_the_place_of_a_bit_is_where_it_is_read_from(number: int) -> None:
+def test_a_bitmap_bit_is_read_from_the_place_where_it_is_set(number: int) -> None:
     bitmaps = {"own": bytearray(128), "up": bytearray(896), "down": bytearray(896)}
     name, byte, mask = place(number)
     bitmaps[name][byte] |= mask

@@ -164,7 +164,7 @@ def test_the_committed_vectors_are_all_there() -> None:
     assert (len(RECORDED), len(sequences()), steps) == (17, 11, 340)
 
 
-def test_every_error_of_the_vectors_has_a_reason_of_ours() -> None:
+def test_every_error_of_the_vectors_has_a_reason() -> None:
     orders = [order for file in FILES for order in vector_sets.read(file)["vectors"]]
     orders += [step for _folder, sequence in sequences() for step in sequence["steps"]]
     seen = {order["expected"].get("error") for order in orders} - {None}

@@ -202,7 +202,7 @@ def test_the_metric_has_a_label_for_each_meaning() -> None:
 
 @pytest.mark.parametrize("text", ["Transaction already processed", "AlreadyProcessed",
                                   "This transaction has already been processed"])  # fmt: skip
-def test_what_the_chain_has_taken_is_recognised(text: str) -> None:
+def test_an_already_processed_transaction_is_recognised(text: str) -> None:
     assert faults.already_processed(f"-32002: Transaction simulation failed: {text}")
     assert not faults.already_processed("-32002: Blockhash not found")
 

@@ -55,7 +55,7 @@ def test_the_slot_time_follows_a_change_within_a_minute() -> None:
     assert slot_time.ms == pytest.approx(200, rel=0.05)
 
 
-def test_a_node_that_is_behind_and_a_moment_of_watching_measure_nothing() -> None:
+def test_a_lagging_node_and_a_short_observation_give_no_measurement() -> None:
     clock = Clock()
     assert watched(200, 5, clock).ms == slot_time.UNMEASURED_MS
     created = watched(200, 30, clock)

@@ -76,7 +76,7 @@ def test_json_is_read_like_toml(tmp_path: Path) -> None:
         ("[pools]", "[pools", "line"),
     ],
 )
-def test_a_mistake_is_reported_in_one_line(
+def test_a_mistake_in_the_pools_file_is_reported_in_one_line(
     tmp_path: Path, good: str, bad: str, expected: str
 ) -> None:
     path = tmp_path / "pools.toml"

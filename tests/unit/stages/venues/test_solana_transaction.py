@@ -221,7 +221,7 @@ def test_the_simulated_bytes_of_version_1_are_unsigned(wallet: Wallet) -> None:
 
 
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=3))
-def test_split_legs_bring_the_sum_of_what_they_take(amounts: list[int]) -> None:
+def test_split_legs_wrap_the_sum_of_their_inputs(amounts: list[int]) -> None:
     assert t._brought([leg(pool(), amount=amount) for amount in amounts]) == sum(amounts)
 
 

@@ -229,7 +229,7 @@ def test_a_transfer_fee_is_off_the_price_once(mints: Mapping[str, RawAccount]) -
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_pool_whose_mint_is_paused_begins_when_the_pause_ends(
+def test_a_pool_of_a_paused_mint_opens_when_the_pause_ends(
     first: bool, mints: Mapping[str, RawAccount]
 ) -> None:
     watch = Watch("raydium-cpmm", mints, usdc="token-2022")
