@@ -40,7 +40,7 @@ async def halted(gateway: Served) -> Any:
     return ready["halted"]
 
 
-async def test_a_halt_is_seen_in_readyz_and_takes_orders_until_it_is_resumed(
+async def test_a_halt_is_shown_in_readyz_and_orders_are_accepted_until_the_resume(
     gateway: Served,
 ) -> None:
     assert await halted(gateway) is None

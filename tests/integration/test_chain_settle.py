@@ -119,7 +119,7 @@ async def test_an_order_is_settled_by_its_own_transaction_with_the_amounts_it_mo
     await assert_sound(redis_url, database_url)
 
 
-async def test_a_transaction_that_names_no_order_settles_one_that_it_fits_and_no_second(
+async def test_a_transaction_without_an_order_id_settles_one_matching_order_only(
     redis_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (

@@ -273,7 +273,7 @@ def alone(
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_a_gateway_that_does_not_answer_is_one_line_with_what_to_do(
+def test_an_unreachable_gateway_is_reported_in_one_line_with_a_remedy(
     alone: Callable[..., Printed], command: tuple[str, ...]
 ) -> None:
     printed = alone(*command)

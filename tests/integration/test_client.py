@@ -136,7 +136,7 @@ async def test_events_that_the_log_cannot_deliver_are_reported_to_the_client(
         assert lost.value.lost.code == "ahead-of-log"
 
 
-async def test_a_key_goes_with_every_request_and_socket(redis_url: str) -> None:
+async def test_the_key_is_sent_with_every_request_and_socket(redis_url: str) -> None:
     async with served(redis_url, keys_required=True) as gateway:
         issued = await api_keys.create(gateway.log, "desk", ["read", "trade"], "", 0, "ann")
         async with Client(gateway.url, issued.text) as client:

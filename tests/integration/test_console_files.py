@@ -78,7 +78,7 @@ def test_no_amount_becomes_a_float(name: str) -> None:
     assert not re.findall(r"Number\([^)]*(?:[aA]mount|[pP]rice|fee)", text)
 
 
-def test_every_file_goes_into_the_wheel() -> None:
+def test_the_package_data_patterns_cover_every_console_file() -> None:
     project = tomllib.loads((STATIC.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["*"]
     assert [name for name in NAMES if f"*.{name.rpartition('.')[2]}" not in patterns] == []

@@ -175,7 +175,7 @@ async def test_no_key_that_a_page_offers_is_logged(
     assert "bearer" not in caplog.text
 
 
-async def test_a_key_is_good_as_soon_as_it_is_made(doors: Doors) -> None:
+async def test_a_key_is_valid_as_soon_as_it_is_created(doors: Doors) -> None:
     for _ in range(5):
         issued = await api_keys.create(doors.gateway.log, "me", ("read",), "", 0, "ann")
         assert await doors.status("GET", "/api/tokens", issued.text.reveal()) == 200

@@ -340,7 +340,7 @@ async def test_a_process_of_another_epoch_or_layout_is_fenced(
 # -- answers that are lost -------------------------------------------------------------------------
 
 
-async def test_an_append_whose_answer_is_lost_is_tried_again_and_written_once(
+async def test_an_append_whose_answer_is_lost_is_retried_and_written_once(
     redis_url: str, log: EventLog
 ) -> None:
     async with proxied(redis_url) as proxy:

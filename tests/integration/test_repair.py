@@ -253,7 +253,7 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     assert crew.executions() == {known: 1, unknown: 1, late: 1}
 
 
-async def test_an_executed_order_whose_time_is_over_does_not_expire(scene: Scene) -> None:
+async def test_an_executed_order_past_its_expiry_does_not_expire(scene: Scene) -> None:
     crew = scene.crew
     order_id = await crew.place(replace(MARKET, expires_at_us=time.time_ns() // 1000))
     await scene.archived()
@@ -371,7 +371,7 @@ async def test_the_second_of_two_concurrent_repairs_is_refused_without_effect(
         assert await later.ended([order_id]) == ["confirmed"]
 
 
-async def test_a_log_created_during_a_repair_is_left_as_it_is(
+async def test_a_log_created_during_a_repair_is_not_changed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.crew.place(MARKET)

@@ -384,7 +384,7 @@ def event_expiry(team: Crew, order_id: str) -> int:
     return int(result)
 
 
-async def test_an_order_whose_time_ends_between_two_attempts_expires_at_its_time(
+async def test_an_order_between_two_attempts_expires_on_time(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
@@ -438,7 +438,7 @@ async def test_an_order_that_expires_before_it_is_sent_is_refused_by_the_append_
         assert team.executions() == {}
 
 
-async def test_once_it_is_sent_an_order_does_not_expire(redis_url: str, tmp_path: Path) -> None:
+async def test_a_sent_order_does_not_expire(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
         for name in ("router", "builder", "submitter"):
             await team.worker(name)

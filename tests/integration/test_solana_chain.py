@@ -297,7 +297,7 @@ async def test_a_pool_is_read_whole_from_one_answer_with_the_clock_of_its_slot(
     assert world.node.params[-1][1][0] == [POOL, *mints, VAULT_A, VAULT_B, CLOCK]
 
 
-async def test_one_reading_a_slot_serves_all_and_decodes_what_changed_only(world: World) -> None:
+async def test_one_read_per_slot_serves_all_and_decodes_only_changed_accounts(world: World) -> None:
     decoded = world.family.decoded
     asked = world.node.asked["getMultipleAccounts"]
     for _ in range(5):
@@ -384,7 +384,7 @@ async def test_an_account_that_is_not_a_pool_is_refused_until_it_becomes_one(
     assert world.cache.quotable(POOL).pool.reserve_a == 10**12
 
 
-async def test_a_mint_with_other_decimals_than_the_file_says_stops_its_pools() -> None:
+async def test_a_mint_with_other_decimals_than_the_pools_file_disables_its_pools() -> None:
     async with rpc_node() as node:
         world = World(node)
         world.accounts[USDC] = RawAccount(TOKEN, mint_bytes(9))

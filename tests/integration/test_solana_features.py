@@ -259,7 +259,7 @@ async def active(world: FeaturedWorld) -> None:
     await world.features.ask()
 
 
-async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
+async def test_transactions_are_simulated_and_built_in_the_version_of_the_cluster(
     world: FeaturedWorld,
 ) -> None:
     assert isinstance(decode((await world.built()).raw.reveal()).message, MessageV0)
@@ -279,7 +279,7 @@ async def test_the_version_of_the_cluster_is_what_is_simulated_and_built(
 @pytest.mark.parametrize(
     ("answered", "least"), [(None, 32 * 1024), (10_000, 32 * 1024), (1_000_000, 1_250_000)]
 )
-async def test_the_data_limit_is_the_larger_of_what_is_measured_and_what_is_answered(
+async def test_the_data_limit_is_the_larger_of_the_measured_and_the_answered_size(
     world: FeaturedWorld, answered: int | None, least: int
 ) -> None:
     await active(world)

@@ -83,7 +83,7 @@ async def test_no_send_is_fused_past_a_halt(redis_url: str, tmp_path: Path) -> N
         assert team.executions() == dict.fromkeys(ids[1:], 1)
 
 
-async def test_an_order_whose_time_is_over_at_the_append_is_not_sent(
+async def test_an_order_past_its_expiry_at_the_append_is_not_sent(
     redis_url: str, tmp_path: Path
 ) -> None:
     class Slow(SimulatedChain):

@@ -251,7 +251,7 @@ async def test_a_subscriber_can_resume_from_every_position_and_cursor(gateway: S
                 assert rest == whole[frame["position"] :]
 
 
-async def test_subscribers_get_what_they_filter_for_and_nothing_else(gateway: Served) -> None:
+async def test_subscribers_receive_only_the_events_of_their_filter(gateway: Served) -> None:
     first, second = await gateway.accepted(), await gateway.accepted()
     async with (
         subscribe(gateway, f"after=0&orderId={first}") as context,

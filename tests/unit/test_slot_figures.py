@@ -139,7 +139,7 @@ OLD_TIMES = re.compile(
 """The length of before autumn 2026, told of slots."""
 
 
-def test_no_document_has_a_slot_length_that_is_gone() -> None:
+def test_no_document_has_an_outdated_slot_length() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     results = [
         (path.name, line)

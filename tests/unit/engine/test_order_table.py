@@ -50,7 +50,7 @@ def test_the_reason_of_a_failed_order_is_shown_and_its_markup_is_text() -> None:
     assert "[bold]no-route" in drawn(board, width=200)
 
 
-def test_rows_stay_where_they_are_and_the_oldest_make_room() -> None:
+def test_rows_keep_their_places_and_the_oldest_are_dropped() -> None:
     board = Board(kept=3)
     for n in range(5):
         board.take(submitted(n), 0.0)

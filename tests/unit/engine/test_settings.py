@@ -41,7 +41,7 @@ def test_settings_round_trip_through_the_environment_of_a_child_process() -> Non
         ("RETRY_MAX_MS", "1", "at least RETRY_BASE_MS=500"),
     ],
 )
-def test_a_malformed_value_is_named_with_what_was_expected(
+def test_a_malformed_value_is_reported_with_the_expected_form(
     name: str, value: str, expected: str
 ) -> None:
     with pytest.raises(SettingsError) as error:

@@ -37,7 +37,7 @@ def test_a_terminal_takes_the_style_and_the_padding_stays(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("style", ["green", "yellow", "red", "bright_black", "cyan", "magenta"])
-def test_no_color_leaves_the_text_as_it_is(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_leaves_the_text_unchanged(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     assert styled("[x] text ", style) == "[x] text "

@@ -87,7 +87,7 @@ def test_a_sound_log_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize("position", range(1, 19))
-def test_a_flipped_byte_in_any_event_is_found_where_it_is(position: int) -> None:
+def test_a_flipped_byte_in_any_event_is_reported_at_its_position(position: int) -> None:
     story = Story()
     body = bytearray(bytes(story.events[position - 1].record.body))
     body[-1] ^= 1
@@ -98,13 +98,13 @@ def test_a_flipped_byte_in_any_event_is_found_where_it_is(position: int) -> None
 
 
 @pytest.mark.parametrize("position", [1, 2, 7, 17])
-def test_a_missing_event_is_found_where_it_was(position: int) -> None:
+def test_a_missing_event_is_reported_at_its_position(position: int) -> None:
     story = Story()
     del story.events[position - 1]
     assert first(story.audited()) == (position, "gap")
 
 
-def test_two_events_that_changed_places_are_found_at_the_first() -> None:
+def test_two_swapped_events_are_reported_at_the_first() -> None:
     story = Story(1)
     second, third = story.events[1], story.events[2]
     story.events[1] = second._replace(record=third.record)

@@ -54,7 +54,7 @@ def test_more_facts_leave_the_order_before_as_it_was() -> None:
     assert (batch.order.version, batch.order.status) == (3, "building")
 
 
-def test_time_does_not_go_back_whatever_the_clock_of_the_next_writer_says() -> None:
+def test_event_times_do_not_decrease_with_any_clock_of_the_next_writer() -> None:
     first = new_events(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
     [event] = new_events(
         first.order, first.hash, [t.RoutingStarted()], time_us=50, build="b"

@@ -182,7 +182,7 @@ def test_ticks_before_the_first_slot_define_the_price_of_the_failed_attempt() ->
     assert book.tick(12, 15) == ["one"]
 
 
-def test_slots_without_a_price_and_a_takeover_leave_a_pause_as_it_is() -> None:
+def test_slots_without_a_price_and_a_takeover_do_not_change_a_pause() -> None:
     book = paused()
     book.skip(20)
     assert book.earliest() == 10

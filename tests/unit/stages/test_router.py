@@ -95,7 +95,7 @@ def test_routing_begins_once() -> None:
 # -- the least output, and the most input ----------------------------------------------------------
 
 
-def test_an_explicit_minimum_is_kept_as_it_is() -> None:
+def test_an_explicit_minimum_is_kept_unchanged() -> None:
     order = given(market(min_amount_out=229_999_999))
     order.when(router.decide, QUOTES).then_one(OrderRouted, min_amount_out=229_999_999)
 

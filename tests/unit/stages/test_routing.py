@@ -127,7 +127,7 @@ def test_a_pool_that_refuses_is_named_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize("sol", [10, 100, 1000])
-def test_a_split_over_two_pools_of_one_price_pays_what_both_as_one_would(sol: int) -> None:
+def test_a_split_over_two_pools_of_equal_price_pays_as_one_merged_pool(sol: int) -> None:
     quoted = search(board(DEEP, SHALLOW), Request(SOL, USDC, sol * 10**9))
     merged = Product("merged", SOL, USDC, 14_000 * 10**9, 2_100_000 * 10**6)
     ideal = merged.exact_in(sol * 10**9, True, CLOCK).amount_out
@@ -144,7 +144,7 @@ THIRD = Product("third", SOL, USDC, 1_000 * 10**9, 150_000 * 10**6)
 
 @pytest.mark.parametrize("sol", [30, 100, 1000, 10_000])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_a_split_over_three_pools_of_one_price_pays_what_all_as_one_would(
+def test_a_split_over_three_pools_of_equal_price_pays_as_one_merged_pool(
     sol: int, order: tuple[int, ...]
 ) -> None:
     pools = [(DEEP, SHALLOW, THIRD)[at] for at in order]

@@ -126,7 +126,7 @@ def test_a_sniper_that_retreated_waits_for_its_highest_price_too() -> None:
 # -- the audit of a trigger ------------------------------------------------------------------------
 
 
-def test_a_trigger_can_be_decided_again_from_what_it_recorded() -> None:
+def test_a_trigger_is_reproduced_from_its_recorded_event() -> None:
     orders: list[tuple[OrderSubmitted, Tick | PoolEvent]] = [
         (limit("150"), TICK),
         (sniper(max_price="0.01"), CREATED),

@@ -178,7 +178,7 @@ async def test_a_failing_transaction_fails_its_preflight_and_lands_as_failed_wit
     assert (entry.ok, entry.error) == (False, '{"InstructionError": [0, {"Custom": 1}]}')
 
 
-async def test_a_fork_undoes_what_it_drops_but_nothing_final(node: Node) -> None:
+async def test_a_fork_undoes_the_dropped_blocks_but_no_finalized_ones(node: Node) -> None:
     for _ in range(40):
         node.block()
     kept = paying(node, "kept")

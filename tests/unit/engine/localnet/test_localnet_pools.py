@@ -322,7 +322,7 @@ def test_only_the_owner_sells(name: str, node: Node) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_compute_limit_below_what_it_takes_fails_and_costs_the_fee(name: str, node: Node) -> None:
+def test_a_compute_limit_below_the_need_fails_and_costs_the_fee(name: str, node: Node) -> None:
     plan = plan_of(name)
     # The second time, when all token accounts are there.
     used = [run(node, *wrap(SOL), swap(node, plan, "SOL", SOL)).units for _ in range(2)][1]

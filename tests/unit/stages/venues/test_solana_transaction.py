@@ -86,7 +86,7 @@ def wallet() -> Wallet:
     return Wallet(Keypair())
 
 
-def test_a_signed_transaction_parses_back_as_what_was_planned(wallet: Wallet) -> None:
+def test_a_signed_transaction_parses_back_to_its_plan(wallet: Wallet) -> None:
     signature, raw = t.signed(build(wallet, leg(pool())), wallet)
     parsed = VersionedTransaction.from_bytes(raw)
     assert [str(item) for item in parsed.signatures] == [signature]

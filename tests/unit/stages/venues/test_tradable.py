@@ -193,7 +193,7 @@ def assert_filled_at_the_tick(watch: Watch, side: str) -> None:
     assert len(watch.ticks(side)) == 1
 
 
-def test_a_pool_without_liquidity_begins_when_liquidity_comes(watch: Watch) -> None:
+def test_a_pool_without_liquidity_begins_when_liquidity_is_added(watch: Watch) -> None:
     watch.see(None)
     watch.see(empty(watch.plan, watch.laid))
     assert watch.ticks("a") == watch.ticks("b") == []
@@ -272,7 +272,7 @@ def test_a_pool_that_cannot_be_read_for_a_while_is_not_new_afterwards(watch: Wat
     assert causes(watch, "a") == causes(watch, "b") == []
 
 
-def test_a_pool_whose_accounts_come_one_by_one_begins_with_the_last(watch: Watch) -> None:
+def test_a_pool_begins_once_the_last_of_its_accounts_exists(watch: Watch) -> None:
     if watch.plan.family.startswith("meteora"):
         half = {watch.plan.address: Account(1, watch.plan.program, b"\x01" * 8)}
     else:
