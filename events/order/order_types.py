@@ -29,6 +29,9 @@ class OrderType(NamedTuple):
         return bool(self.waits_for)
 
 
+DEFAULT_ORDER_TYPE = "market"
+"""The type of a request that names none."""
+
 ORDER_TYPES: dict[str, OrderType] = {
     "market": OrderType(
         fields=("slippageBps", "minAmountOut", "swapMode", "maxAmountIn"),
@@ -60,4 +63,4 @@ ORDER_TYPES: dict[str, OrderType] = {
 
 def order_type(name: str) -> OrderType:
     """The type's row; that of market orders for an unknown type."""
-    return ORDER_TYPES.get(name) or ORDER_TYPES["market"]
+    return ORDER_TYPES.get(name) or ORDER_TYPES[DEFAULT_ORDER_TYPE]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events.money import Token
-from events.order.order_types import ORDER_TYPES, OrderType
+from events.order.order_types import DEFAULT_ORDER_TYPE, ORDER_TYPES, OrderType
 from gateway.parsing import field_schemas, values
 from gateway.parsing.field_reader import FieldReader
 from gateway.parsing.field_schemas import Schema
@@ -47,7 +47,7 @@ class Draft:
     @cached_property
     def order_type(self) -> str:
         """The type of the order; a market order where it is absent or wrong."""
-        return self.values["type"] or "market"
+        return self.values["type"] or DEFAULT_ORDER_TYPE
 
     @cached_property
     def kind(self) -> OrderType:
@@ -99,7 +99,7 @@ def _bound_of_the_mode(draft: Draft) -> None:
 
 def _fields_of_the_time_in_force(draft: Draft) -> None:
     reader, value = draft.reader, draft.values["timeInForce"]
-    if draft.order_type == "market":
+    if not draft.kind.waits:
         if value and not (reader.has("minAmountOut") or reader.has("maxAmountIn")):
             bound = "minAmountOut` or `maxAmountIn"
             reader.fault("missing-field", "minAmountOut", f"{value} needs `{bound}`")
@@ -125,10 +125,11 @@ def _fields_of_the_type(draft: Draft) -> None:
 
 
 def _one_bound(draft: Draft) -> None:
-    if draft.order_type != "market" or not draft.reader.has("slippageBps"):
+    fields = draft.kind.fields
+    if "slippageBps" not in fields or not draft.reader.has("slippageBps"):
         return
     for bound in ("minAmountOut", "maxAmountIn"):
-        if draft.reader.has(bound):
+        if bound in fields and draft.reader.has(bound):
             detail = f"`{bound}` is a bound already: leave one of the two out"
             draft.reader.fault("exclusive-fields", "slippageBps", detail)
 
@@ -212,7 +213,7 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
             "type": "integer",
             "minimum": 0,
             "maximum": values.SLIPPAGE_MAX_BPS,
-            "default": ORDER_TYPES["market"].slippage_default_bps,
+            "default": ORDER_TYPES[DEFAULT_ORDER_TYPE].slippage_default_bps,
             "description": "How far the price may move against the first quote",
         },
     ),

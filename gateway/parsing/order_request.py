@@ -81,7 +81,7 @@ def _time_in_force(draft: Draft) -> str:
     """The time in force of the fact; empty for a market order that may be retried."""
     if value := draft.values["timeInForce"]:
         return str(value)
-    if draft.order_type == "market":
+    if not draft.kind.waits:
         return ""
     return "GTC" if draft.values["expiresAt"] is None else "GTT"
 

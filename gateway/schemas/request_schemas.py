@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.order.order_types import ORDER_TYPES
+from events.order.order_types import DEFAULT_ORDER_TYPE, ORDER_TYPES
 from gateway.parsing.field_schemas import ACTOR, TIME, Schema, text
 from gateway.parsing.order_fields import (
     FIELDS,
@@ -53,7 +53,7 @@ def _order_of(order_type: str) -> Schema:
         if name in FIELDS_BY_ORDER_TYPE[order_type]
     }
     others = {name: {"type": "null"} for name in sorted(FIELDS - {"type", *fields})}
-    if order_type == "market":
+    if order_type == DEFAULT_ORDER_TYPE:
         kind = {"enum": [order_type, None], "default": order_type}
     else:
         required.insert(0, "type")
