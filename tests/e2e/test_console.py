@@ -11,6 +11,7 @@ from playwright.async_api import Route
 from events.audit.proof import faults_of
 from tests.support.processes.browser import LIVE, Page
 from tests.support.processes.engine_up import Engine
+from tests.support.waits import HANG_S
 
 STATUS = "document.querySelector('#order .badge')?.textContent"
 VIEWS = ("#/", "#/market", "#/engine", "#/audit")
@@ -271,7 +272,7 @@ async def test_the_audit_view_shows_past_states_verification_and_proofs(
     await page.click("#verify")
     await page.until("document.getElementById('verify-status').textContent.startsWith('Sound')")
     await page.type("#audit-order", order_id)
-    async with page.tab.expect_download() as download:
+    async with page.tab.expect_download(timeout=HANG_S * 1000) as download:
         await page.click("#proof")
     proof = json.loads((await (await download.value).path()).read_text())
     assert faults_of(proof) == []
