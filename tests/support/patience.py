@@ -21,11 +21,21 @@ from gateway.backends import backend_errors
 BOUNDS = {
     "events.archive.pool": ("ANSWER_S",),
     "events.archive.listing": ("SEARCH_S",),
+    "events.archive.reader": ("PAGE_S",),
+    "events.archive.snapshot": ("PAGE_S",),
+    "events.audit.inventory": ("ANSWER_S",),
+    "events.commands.execute": ("APPEND_S",),
+    "events.log.foreign_entries": ("ANSWER_S",),
     "events.log.redis.link": ("CONNECT_TIMEOUT_S",),
+    "events.recovery.log_rebuild": ("ANSWER_S",),
+    "projections.feed.ownership": ("LOAD_S",),
+    "projections.postgres.migrate": ("CONNECT_S",),
+    "projections.postgres.projector": ("ANSWER_S", "CONNECT_S"),
     "gateway.middleware.auth": ("ASK_S",),
     "gateway.api.cancel_amend": ("ACT_S", "LOAD_S", "SEARCH_S"),
     "gateway.api.admin": ("ACT_S", "VIEW_S"),
-    "gateway.api.audits": ("TURN_S",),
+    "gateway.api.audits": ("STATE_S", "TURN_S"),
+    "gateway.api.quotes": ("QUOTES_S",),
     "gateway.backends.engine_status": ("ARCHIVE_S",),
     "gateway.backends.health": ("ASK_S",),
     "gateway.api.orders": ("ANSWER_S", "APPEND_S"),
@@ -34,7 +44,7 @@ BOUNDS = {
     "gateway.streaming.sse": ("ANSWER_S",),
     "gateway.streaming.transport": ("CLOSE_S",),
 }
-"""By module."""
+"""By module. `tests/unit/test_patience.py` compares them with the code."""
 DEFAULTS: tuple[Callable[..., Any], ...] = (
     Archive.connection, order_lookup.logged, backend_errors.reading_log, backend_errors.writing_log,
 )  # fmt: skip
