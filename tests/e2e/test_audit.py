@@ -87,7 +87,7 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
                 await engine_switch.resume(log, "ann")
             await projected(log, archive)
         verdict = await proof(log, archive)
-        assert (verdict.problems, verdict.orders) == ([], 3), "the engine is no order"
+        assert (verdict.problems, verdict.orders) == ([], 3), "the engine's stream is not an order"
         listed, _ = await archive.find(Filters(), limit=10)
         assert {order.id for order in listed} == set(ids)
 
@@ -296,7 +296,7 @@ async def test_a_replay_is_the_same_twice_under_any_hash_seed(
     redis_url: str, database_url: str
 ) -> None:
     async with history(redis_url, database_url) as (_, _, play, ids):
-        await play.live(3)  # not projected: the replay goes on in the log
+        await play.live(3)  # not projected: the replay continues in the log
         loads = [
             json.loads(command("replay", redis_url, database_url, "--json", seed=seed).stdout)
             for seed in ("1", "2")

@@ -1,4 +1,4 @@
-"""Answers of appends that went wrong: "nothing was written" is said only where that is known."""
+"""Answers of appends that went wrong: "nothing was written" is reported only where it is known."""
 
 from __future__ import annotations
 

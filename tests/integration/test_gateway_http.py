@@ -403,9 +403,9 @@ ODD = {
     "not http at all": b"hello\r\n\r\n",
     "a header that is too long": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n"
     % (b"x" * 9000),
-    "an encoding that nobody has": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    "an unsupported encoding": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
-    "a body that is no gzip": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    "a body that is not gzip": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
 }
 

@@ -241,17 +241,17 @@ def meta(**fields: Any) -> Harm:
 
 DAMAGE["meta"] = {
     "no position": meta(position=None),
-    "a position that is no number": meta(position="x"),
+    "a position that is not a number": meta(position="x"),
     "no epoch": meta(epoch=None),
     "another epoch": meta(epoch=9),
     "no layout": meta(layout=None),
     "another layout": meta(layout="77"),
     "another chain": meta(chain="local"),
     "the mark of a halt": meta(halted=None),
-    "a suspension that nobody lifts": meta(suspended="because"),
+    "a suspension that is never lifted": meta(suspended="because"),
     "no number of the news": meta(news=None),
-    "news that are no number": meta(news="x"),
-    "a base that is no number": meta(base="x"),
+    "news that are not a number": meta(news="x"),
+    "a base that is not a number": meta(base="x"),
 }
 
 
@@ -283,7 +283,7 @@ DAMAGE["heads"] = {
 }
 DAMAGE["lists"] = {
     "open orders are deleted": lambda s: s.client.delete(s.log.keys.open),
-    "a member is no order": lambda s: s.client.zadd(s.log.keys.open, {"x": 1}),
+    "a member is not an order": lambda s: s.client.zadd(s.log.keys.open, {"x": 1}),
     "open orders are a string": lambda s: s.client.set(s.log.keys.open, "x"),
     "parked orders are deleted": lambda s: s.client.delete(s.log.keys.parked),
     "an order is listed as parked": lambda s: s.client.zadd(s.log.keys.parked, {s.begun: 1}),
@@ -296,7 +296,7 @@ DAMAGE["inboxes"] = {
         s.log.keys.inbox("router"), maxlen=0, approximate=False
     ),
     "one is a string": lambda s: s.client.set(s.log.keys.inbox("router"), "x"),
-    "an entry has no field of ours": lambda s: s.client.xadd(
+    "an entry has no known field": lambda s: s.client.xadd(
         s.log.keys.inbox("router"), {"x": "y"}
     ),
 }

@@ -139,7 +139,7 @@ async def test_a_sniper_order_is_triggered_routed_built_and_sent_in_one_append(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
-        await team.worker("confirmer")  # nobody else: what runs ahead needs none of them
+        await team.worker("confirmer")  # no other stage: fused stages need no worker of their own
         await team.watching(ahead=AHEAD)
         ids = [await team.place(SNIPER) for _ in range(5)]
         assert await team.ended(ids) == ["confirmed"] * 5

@@ -62,7 +62,7 @@ def asked(order_type: str = "market", **fields: Any) -> OrderSubmitted:
 
 
 async def submit(log: EventLog, fact: OrderSubmitted, *more: Fact, wait_ms: int = 0) -> str:
-    """An order under the names of its request, and what is said of it then."""
+    """An order under the names of its request, with the facts that follow."""
     order_id = new_order_id()
     names = names_of(log.keys, ACCOUNT, order_id, fact)
     request, _ = log.build_creation(order_id, ACCOUNT, fact, names)
@@ -111,7 +111,7 @@ async def make(redis_url: str, database_url: str) -> Template:
             orders["waiting"] = waiting
             await engine_switch.halt(log, "odd prices", "ann")
             archived = await projected(log, archive)
-        # … and what nobody has archived yet.
+        # … and events that are not archived yet.
         await append_facts(log, orders["unnamed"], routed())
         orders["late"] = await submit(log, asked(client_order_id="late"))
         position = await log.position()

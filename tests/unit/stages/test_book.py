@@ -25,7 +25,7 @@ ACTS = st.lists(
 
 
 class Plain:
-    """What a book is, said as simply as possible."""
+    """A trigger book as a plain list: the reference."""
 
     def __init__(self) -> None:
         self.orders: dict[str, tuple[int, int]] = {}

@@ -356,7 +356,7 @@ def test_no_other_share_pays_more_than_the_equalised_one(
         except Rejected:
             continue
     if shares is None:
-        return  # then a single pool takes it all: nobody is worse off
+        return  # then a single pool takes it all, and pays no less
     got = sum(-s.amount_in if exact_out else s.amount_out for s in shares)
     given_side = [swap.amount_out if exact_out else swap.amount_in for swap in shares]
     assert sum(given_side) == amount

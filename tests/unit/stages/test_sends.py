@@ -22,7 +22,7 @@ FAULTS = [VenueRefusal("venue-unavailable", "busy"), OSError("reset"), TimeoutEr
 
 
 def sent(number: int) -> Order:
-    """An order whose transaction is said to be sent, long ago."""
+    """An order whose transaction was recorded as sent, long ago."""
     facts = market(), *SENT[:2], TransactionBuilt(1, f"sig-{number}", 10, raw_of(number))
     order = given(*facts, TransactionSubmitted(1, f"sig-{number}")).state
     named: Order = replace(order, id=f"id-{number}")
