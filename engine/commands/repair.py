@@ -177,7 +177,7 @@ def _founded(done: recovery.Repaired) -> list[str]:
         lines.append(f"{done.unreadable:,} events of the lost log could not be used")
     lines.append(
         "Lost for good, and unknown: orders taken after that position that the log no longer held"
-        " (their clients had a 202), cancels, changes of a price and halts written after it, and keys"
+        " (their clients had a 202), cancels, amendments and halts written after it, and keys"
         " that came with a replay. Clients that post again under their keys are safe for what is"
         " archived, and for nothing else."
     )

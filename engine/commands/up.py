@@ -39,7 +39,7 @@ EXAMPLES = (
 )
 EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
-# In the order of stopping: the gateway first, so that no request arrives while the stages finish their work.
+# In the order of stopping: the gateway first, so that stages finish without new requests.
 PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     (("gateway",),),
     tuple(("stage", name) for name in STAGES),

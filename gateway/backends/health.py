@@ -100,7 +100,7 @@ class Health:
                 self._fault = str(error) or "no answer"
                 self._stalls.forget()
                 self.open = self.open and not isinstance(error, Fenced)
-            except Exception as error:  # a wrongly configured server: in /readyz until it is repaired
+            except Exception as error:  # a wrongly configured server
                 if str(error) != self._fault:
                     structlog.get_logger().error("the log cannot be used", error=str(error))
                 self._fault = str(error)

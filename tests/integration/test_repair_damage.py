@@ -296,9 +296,7 @@ DAMAGE["inboxes"] = {
         s.log.keys.inbox("router"), maxlen=0, approximate=False
     ),
     "one is a string": lambda s: s.client.set(s.log.keys.inbox("router"), "x"),
-    "an entry has no known field": lambda s: s.client.xadd(
-        s.log.keys.inbox("router"), {"x": "y"}
-    ),
+    "an entry has no known field": lambda s: s.client.xadd(s.log.keys.inbox("router"), {"x": "y"}),
 }
 
 

@@ -351,7 +351,7 @@ async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_p
         await until(renewed)
         stage = gated(team.stage("router"), Gate())
         other = await team.worker(stage, lease_ms=LEASE_MS)
-        await until(lambda: other._inbox._reader.connects)  # its first look at others' entries is over
+        await until(lambda: other._inbox._reader.connects)  # its first claim is over
         assert (other.held_orders, worker.held_orders) == (0, 3)
         gate.open.set()
         await team.until(lambda: len(team.of(OrderRouted)) == len(ids))

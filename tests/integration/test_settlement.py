@@ -1,4 +1,4 @@
-"""A parked order is closed by the chain's record, once, with the amounts that moved; else no event is appended."""
+"""A parked order is settled by its record on the chain, once, with the amounts that moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rent is the cluster's, read once an hour; without an answer the last known, or the maximum."""
+"""The rent is read once an hour; without an answer it is the last known, or the maximum."""
 
 from __future__ import annotations
 
