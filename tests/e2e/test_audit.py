@@ -59,7 +59,9 @@ async def test_a_sound_engine_is_proved_sound(redis_url: str, database_url: str)
     assert verdict == Verdict(128, 25, 128, 128, 128, [])
 
 
-async def test_lag_is_reported_and_no_error(redis_url: str, database_url: str) -> None:
+async def test_archive_lag_is_reported_and_is_not_a_problem(
+    redis_url: str, database_url: str
+) -> None:
     async with history(redis_url, database_url) as (log, archive, play, _):
         await play.live(10)
         verdict = await proof(log, archive)

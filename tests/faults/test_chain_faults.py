@@ -259,7 +259,7 @@ async def test_with_alpenglow_a_fill_is_never_undone(redis_url: str, tmp_path: P
         assert crew.executions() == {order_id: 1}
 
 
-async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
+async def test_with_commitment_confirmed_a_fork_may_undo_a_reported_fill(
     redis_url: str, tmp_path: Path
 ) -> None:
     """What is promised: the cluster had confirmed it. A fork that undoes even that leaves an order

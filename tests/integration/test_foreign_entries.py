@@ -161,7 +161,7 @@ async def test_a_foreign_entry_is_refused_and_orders_continue(
         assert not await log.foreign()
 
 
-async def test_deleting_the_entry_by_hand_leaves_an_engine_that_takes_orders(
+async def test_the_engine_accepts_orders_after_a_foreign_entry_is_deleted_by_hand(
     redis_url: str, database_url: str
 ) -> None:
     async with (

@@ -206,7 +206,7 @@ async def test_a_retry_after_the_order_has_expired_still_finds_it(gateway: Serve
     assert (status, body["code"]) == (400, "expires-at-past")
 
 
-async def test_posts_without_a_key_are_orders_of_their_own(gateway: Served) -> None:
+async def test_posts_without_an_idempotency_key_create_separate_orders(gateway: Served) -> None:
     assert await gateway.accepted() != await gateway.accepted()
 
 

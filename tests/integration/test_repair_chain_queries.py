@@ -147,7 +147,7 @@ async def scene(
         yield Scene(redis_url, database_url, log, archive)
 
 
-async def test_the_chain_is_asked_once_nothing_of_before_can_land_and_not_earlier(
+async def test_the_chain_is_queried_once_no_earlier_transaction_can_land(
     scene: Scene,
 ) -> None:
     await scene.play.create()
@@ -318,7 +318,9 @@ async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
     assert await scene.log.load([order_id]) == heads, "nothing was replaced"
 
 
-async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scene) -> None:
+async def test_a_log_rebuild_that_broke_off_is_completed_only_by_another_rebuild(
+    scene: Scene,
+) -> None:
     """Otherwise a log that lost sends would continue without a query of the chain."""
     from engine.recovery import Step, Words, diagnose, plan
 

@@ -353,7 +353,7 @@ async def test_undamaged_records_need_no_repair(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("harm", CASES)
-async def test_the_doctors_advice_leads_out_of_every_damage(
+async def test_the_doctors_advice_repairs_every_damage(
     scene: Scene, harm: Harm, request: pytest.FixtureRequest
 ) -> None:
     await harm(scene)

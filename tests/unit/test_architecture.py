@@ -500,7 +500,7 @@ ALLOWED = {
 }
 
 
-def test_settings_that_open_doors_have_the_type_of_secrets() -> None:
+def test_settings_that_may_hold_credentials_have_the_type_of_secrets() -> None:
     for field in msgspec.structs.fields(Settings):
         words = set(field.name.split("_"))
         if words & {"url", "endpoint", "key", "keypair", "token", "password", "secret", "headers"}:

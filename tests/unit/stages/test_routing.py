@@ -397,7 +397,7 @@ halves = st.lists(st.tuples(amounts, amounts), min_size=1, max_size=3)
 
 @given(first=halves, last=halves, least=amounts, surplus=st.integers(0, 10**9), data=st.data())
 @settings(derandomize=True)
-def test_legs_that_keep_their_terms_keep_the_orders(
+def test_legs_within_their_terms_keep_the_terms_of_the_order(
     first: list[tuple[int, int]],
     last: list[tuple[int, int]],
     least: int,
