@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
-import redis
 
 from engine.commands import repair
 from engine.doctor import archive as archive_doctor
@@ -30,7 +29,7 @@ from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.conftest import Servers
 from tests.integration.test_damage import ARCHIVE, BESIDE, LOG
-from tests.support.log.damaged import CHAIN, Records, Template, build_template, copied
+from tests.support.log.damaged import CHAIN, Records, Template, built_template, copied
 from tests.support.log.projected import projected, projecting
 from tests.support.log.workers import ACCOUNT, Crew
 
@@ -100,17 +99,8 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def template(servers: Servers) -> Iterator[Template]:
-    with redis.Redis.from_url(servers.redis_url) as client:
-        client.flushdb()
-    name, result = build_template(servers.redis_url, servers.database_url)
-    yield result
-
-    async def drop() -> None:
-        server = await asyncpg.connect(servers.database_url)
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
-
-    asyncio.run(drop())
+    with built_template(servers.redis_url, servers.database_url) as template:
+        yield template
 
 
 @pytest.fixture
