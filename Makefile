@@ -48,10 +48,10 @@ check: $(STAMP)  ## format, lint, types, documentation, tests: what must pass be
 audit: $(STAMP)  ## look the locked dependencies up among known vulnerabilities
 	@"$(BIN)/python" .ci/audit.py
 
-screenshots: $(STAMP)  ## make the pictures of the console in docs/screenshots anew
+screenshots: $(STAMP)  ## take the pictures of the console in docs/screenshots again
 	@SCREENSHOTS=docs/screenshots "$(BIN)/python" -m pytest -q tests/e2e/test_screenshots.py
 
-recording: $(STAMP)  ## draw docs/screenshots/five-orders.svg anew
+recording: $(STAMP)  ## draw docs/screenshots/five-orders.svg again
 	@VENUES=simulated "$(BIN)/python" -m tests.recording
 
 docs: $(STAMP)  ## build the documentation as a site in build/site; dead links are errors

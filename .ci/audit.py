@@ -1,7 +1,7 @@
 """`make audit`: the locked dependencies among known vulnerabilities, by pip-audit.
 
 It asks a service on the internet. Where that cannot be reached, or does not know a package, nothing
-is known: that is said, with exit code 2. 1 is a vulnerability.
+is known: exit code 2. Exit code 1 is a vulnerability.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ def main() -> int:
     for lock in LOCKS:
         # --strict: a package that the service does not know is not one without vulnerabilities.
         command = [sys.executable, "-m", "pip_audit", "--strict", "--requirement", lock]
-        found = subprocess.run(
+        done = subprocess.run(
             [*command, "--disable-pip", "--no-deps", "--progress-spinner", "off"],
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        said = found.stdout + found.stderr
-        if found.returncode and any(word in said for word in UNREACHED):
+        output = done.stdout + done.stderr
+        if done.returncode and any(word in output for word in UNREACHED):
             print(f"{lock}: not audited: the service cannot be reached, or lacks packages")
             worst = 2
             continue
-        print(f"{lock}: {said.strip() or 'no known vulnerabilities'}")
-        worst = worst or found.returncode
+        print(f"{lock}: {output.strip() or 'no known vulnerabilities'}")
+        worst = worst or done.returncode
     return worst
 
 

@@ -1,4 +1,4 @@
-"""`make run` as a stranger does it: each Python found here, root and not, odd paths.
+"""`make run` as a stranger does it: each Python of this machine, root and not, odd paths.
 
 A leg copies the tree, runs `make run` until the ready line, posts an order and sees it confirmed on
 the local chain, kills the engine with SIGKILL, starts it again, finds the order, and stops it with
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-NOBODY = 65534
+UNPRIVILEGED_UID = 65534
 SET_UP_S, READY_S, CONFIRMED_S, GONE_S = 600, 60, 30, 5
 
 
@@ -46,21 +46,23 @@ def pythons() -> Iterator[str]:
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     for version in {"3.11", "3.12", "3.13"} - {own}:
         pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-        found = [*map(str, sorted(pyenv.glob(f"{version}.*/bin/python3")))]
+        interpreters = [*map(str, sorted(pyenv.glob(f"{version}.*/bin/python3")))]
         if path := shutil.which(f"python{version}", path="/usr/local/bin:/usr/bin"):
-            found.append(path)
-        yield from found[-1:]
+            interpreters.append(path)
+        yield from interpreters[-1:]
 
 
 def legs() -> Iterator[Leg]:
     """Yield the combinations: each Python as ourselves, and as a normal user where it may run."""
-    found = list(pythons())
-    for number, python in enumerate(found):
+    interpreters = list(pythons())
+    for number, python in enumerate(interpreters):
         yield Leg(python, os.getuid(), "a path with spaces" if number == 0 else "plain")
     if os.getuid() == 0:
-        open_to_all = [p for p in [*found, "/usr/bin/python3"] if may_run(p, NOBODY)]
+        open_to_all = [
+            p for p in [*interpreters, "/usr/bin/python3"] if may_run(p, UNPRIVILEGED_UID)
+        ]
         for python in open_to_all[:2]:
-            yield Leg(python, NOBODY, "a path with spaces")
+            yield Leg(python, UNPRIVILEGED_UID, "a path with spaces")
 
 
 def may_run(python: str, uid: int) -> bool:
@@ -153,7 +155,7 @@ class Engine:
 
     def left(self) -> list[int]:
         """Return the processes that have something to do with the folder."""
-        found = []
+        pids = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 started = (entry / "cmdline").read_bytes()
@@ -161,8 +163,8 @@ class Engine:
                 if os.fsencode(self.folder) in started or where.startswith(
                     os.fsencode(self.folder)
                 ):
-                    found.append(int(entry.name))
-        return found
+                    pids.append(int(entry.name))
+        return pids
 
 
 def call(url: str, body: object = None) -> dict[str, Any]:
@@ -172,8 +174,8 @@ def call(url: str, body: object = None) -> dict[str, Any]:
         url, data, {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        found: dict[str, Any] = json.load(answer)
-        return found
+        answered: dict[str, Any] = json.load(answer)
+        return answered
 
 
 def see_confirmed(url: str, order_id: str) -> None:

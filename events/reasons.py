@@ -116,7 +116,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "no",
     ),
     "undetermined": Reason(
-        "The pool's program fails without saying why.",
+        "The pool's program fails without a reason.",
         "Trade another amount, or use another pool.",
         "changed",
     ),

@@ -27,13 +27,13 @@ from engine.processes import fast_imports
 from tests.support import order
 
 # As the processes do, and before structlog is imported: what is logged of an exception is a few
-# lines then. To draw every variable of every frame takes a second, in which no test goes on.
+# lines then. To draw every variable of every frame takes a second, in which no test runs.
 fast_imports.load()
 
 # Most tests are about the log and the stages; those of the chain say so.
 os.environ["VENUES"] = "simulated"
 
-# Slow machines are no bug: speed is measured in tests/bench and nowhere else.
+# A slow machine is not a bug: speed is measured in tests/bench and nowhere else.
 settings.register_profile("engine", deadline=None, print_blob=True)
 settings.load_profile("engine")
 

@@ -1,6 +1,6 @@
 """`make mutation`: lets mutmut change the pure modules, and shows what no unit test notices.
 
-Which modules and which tests is said in pyproject.toml. What survives is for people to read, and so
+pyproject.toml lists the modules and the tests. What survives is for people to read, and so
 is what none of these tests reaches. `tests/mutants/equivalent.md` names the changes that were read
 and that no test can notice; any other one is a missing test.
 """

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 const url = process.argv[2] ?? "http://127.0.0.1:3000";
 const auth = process.env.API_KEY ? { authorization: `Bearer ${process.env.API_KEY}` } : {};
 
-// The same key again gives the same order: whoever got no answer asks again with it.
+// The same key again gives the same order: after a lost answer, send the request again with it.
 const key = randomUUID();
 const answer = await fetch(`${url}/api/orders/execute`, {
   method: "POST",

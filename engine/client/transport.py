@@ -86,7 +86,7 @@ class Transport:
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             msg = f"the gateway at {self._url} gave no answer: what was asked may have been done"
             raise UnreachableError(msg) from error
-        except (ValueError, aiohttp.ClientError):  # whatever it is, it is none of ours
+        except (ValueError, aiohttp.ClientError):  # another kind of server answered
             raise self._stranger() from None
 
     async def connect(self, path: str, **params: str) -> aiohttp.ClientWebSocketResponse:

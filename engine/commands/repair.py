@@ -168,7 +168,7 @@ def _founded(done: recovery.Repaired) -> list[str]:
             "orders were executed by transactions that the log lost: `engine parked settle` each",
         ),
         (done.strangers, "executed orders are in no store: their clients must not repeat them"),
-        (done.torn, "orders had said more than the archive knows: what they said is void"),
+        (done.torn, "orders had events that the archive does not have: these events are void"),
     ):
         if ids:
             more = " …" if len(ids) > SHOWN else ""
@@ -177,7 +177,7 @@ def _founded(done: recovery.Repaired) -> list[str]:
         lines.append(f"{done.unreadable:,} events of the lost log could not be used")
     lines.append(
         "Lost for good, and unknown: orders taken after that position that the log no longer held"
-        " (their clients had a 202), cancels, changes of a price and halts said after it, and keys"
+        " (their clients had a 202), cancels, amendments and halts written after it, and keys"
         " that came with a replay. Clients that post again under their keys are safe for what is"
         " archived, and for nothing else."
     )

@@ -39,7 +39,7 @@ EXAMPLES = (
 )
 EXITS = {0: "stopped as asked", 1: "cannot start or continue"}
 
-# In the order of stopping: first nobody new comes in, then the work in hand is written down.
+# In the order of stopping: the gateway first, so that stages finish without new requests.
 PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     (("gateway",),),
     tuple(("stage", name) for name in STAGES),
@@ -89,7 +89,7 @@ async def _supervise(
     url = reachable(settings)
 
     def changed(pids: dict[str, int]) -> None:
-        # A full disk while running is no reason to end; what is written there only helps others.
+        # A full disk does not end the engine: only other commands need this file.
         with contextlib.suppress(StartError):
             told = {"solana_rpc_url": settings.solana_rpc_url[0].reveal()} if chains else {}
             record = servers.record(pids, url)

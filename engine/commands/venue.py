@@ -49,7 +49,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     simulated, local = ledger_path(settings), settings.data_dir / FILE
     path, other = (simulated, local) if settings.venues == ("simulated",) else (local, simulated)
     if not path.exists() and other.exists():
-        path = other  # VENUES was said to the engine, and not to us
+        path = other  # VENUES was set for the engine, and not for this command
     if not path.exists():
         check_holds_engine(settings)
         print(f"no ledger yet: {path}")

@@ -81,7 +81,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     for path in dict.fromkeys(files):
         try:
             mode = path.stat().st_mode
-        except OSError:  # a key of another form is no path, and is not shown
+        except OSError:  # a key of another form is not a path, and is not shown
             continue
         if not stat.S_ISREG(mode):
             continue

@@ -1,6 +1,6 @@
 """The newest events of records that are too many to look at all of them, held against each other.
 
-What is reported here an audit reports, too. What lies before these events nothing is said of.
+An audit reports everything that is reported here. Earlier events are not read.
 """
 
 from __future__ import annotations

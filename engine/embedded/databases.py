@@ -30,11 +30,11 @@ SOCKET_PATH_MAX = 100
 VALKEY: Mapping[str, str] = {
     "port": "0",
     "unixsocketperm": "600",
-    # A 2xx of ours means fsynced; one fsync per turn of its loop is a group commit already.
+    # A 2xx response means fsynced; one fsync per turn of its loop is a group commit already.
     "appendonly": "yes",
     "appendfsync": "always",
     "no-appendfsync-on-rewrite": "no",
-    # Without rewriting the file grows by a kilobyte an order, for ever.
+    # Without rewriting the file grows by a kilobyte an order, without end.
     "auto-aof-rewrite-percentage": "100",
     "auto-aof-rewrite-min-size": "1gb",
     # The base file of a rewrite: compressing it took a twentieth of Valkey's time.
@@ -217,7 +217,7 @@ def _postgres(
     config = {**POSTGRES, **({"io_method": "sync"} if int(version) >= 18 else {}), **other}
     if not data.is_dir():
         _initdb(folder, bin_dir, layout.postgres_user, environ, sync=config["fsync"] == "on")
-    # We hold the lock of the folder, so whoever wrote this file is gone, and its pid may by now
+    # We hold the lock of the folder, so the writer of this file has ended, and its pid may by now
     # be that of some other program, which Postgres would take for a live postmaster.
     (data / "postmaster.pid").unlink(missing_ok=True)
     flags = [part for key, value in config.items() for part in ("-c", f"{key}={value}")]

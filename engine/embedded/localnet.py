@@ -47,8 +47,8 @@ def prepare(settings: Settings, folder: Path) -> Settings:
 
 
 def with_chain(settings: Settings, record: RunState | None) -> Settings:
-    """Returns the settings that lead to what a running engine trades on: its VENUES, whatever was
-    said to us, and its local chain, if it has one.
+    """Returns the settings that lead to what a running engine trades on: its VENUES, not those of
+    this command, and its local chain, if it has one.
     """
     if record is not None and record.venues:
         settings = msgspec.structs.replace(settings, venues=record.venues)

@@ -27,7 +27,7 @@ class Step(Enum):
     ACCEPT = "record the accepted loss"
     REBUILD = "make `orders` again from the archive"
     REWRITE = "write the log again from the events, in its epoch"
-    REBUILD_LOG = "ask the chain what it executed, and found the log again in a new epoch"
+    REBUILD_LOG = "ask the chain what it executed, and recreate the log in a new epoch"
 
 
 STEPS = {ORDERS: Step.REBUILD, HEADS: Step.REWRITE, INDEXES: Step.REWRITE}
@@ -88,7 +88,7 @@ def recreation_faults(diagnosis: Diagnosis, *, restored: bool) -> Iterator[Fault
         )
         return
     if FOUNDING.encode() in meta.fields:
-        yield Fault("a repair began to found the log again, and broke off", Step.REBUILD_LOG)
+        yield Fault("a repair began to recreate the log, and broke off", Step.REBUILD_LOG)
     if meta.fault:
         yield Fault(f"the log's {meta.fault}", Step.REBUILD_LOG)
     elif checkpoint is not None and meta.epoch != checkpoint.epoch:
@@ -101,7 +101,7 @@ def recreation_faults(diagnosis: Diagnosis, *, restored: bool) -> Iterator[Fault
         theirs = diagnosis.archived_end if diagnosis.archived_end > diagnosis.log_end else end
         what = "the archive" if diagnosis.archived_end > diagnosis.log_end else "what is left of it"
         text = f"the log ends at position {diagnosis.log_end}, {what} at {theirs}"
-        if diagnosis.archived_end <= end:  # else it may go on: see `_rows`
+        if diagnosis.archived_end <= end:  # else the log may continue: see `_rows`
             yield Fault(text, Step.REBUILD_LOG)
     elif diagnosis.log_end != meta.position and not meta.fault:
         text = f"the log says that it ends at {meta.position}, heads of orders name {end}"

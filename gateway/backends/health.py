@@ -87,7 +87,7 @@ class Health:
             try:
                 async with asyncio.timeout(ASK_S):
                     if not self.open:
-                        # Joins, never founds: an empty server may be one that lost everything.
+                        # Joins, never creates: an empty server may be one that lost everything.
                         await self._log.open(create=False)
                         self.open = True
                     if (await self._log.epoch_and_position())[0] != self._log.epoch:
@@ -100,7 +100,7 @@ class Health:
                 self._fault = str(error) or "no answer"
                 self._stalls.forget()
                 self.open = self.open and not isinstance(error, Fenced)
-            except Exception as error:  # a server set up wrongly: said in /readyz until it is not
+            except Exception as error:  # a wrongly configured server
                 if str(error) != self._fault:
                     structlog.get_logger().error("the log cannot be used", error=str(error))
                 self._fault = str(error)

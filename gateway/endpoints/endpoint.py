@@ -112,5 +112,8 @@ def _faults(endpoint: Endpoint) -> Iterator[str]:
         yield f"unknown problem codes: {', '.join(sorted(unknown))}"
     if endpoint.body and endpoint.body not in body_schemas():
         yield f"there is no body schema {endpoint.body}"
+    shapes = {response.shape for response in endpoint.responses.values()}
+    for name in sorted(shape for shape in shapes if isinstance(shape, str) and shape != HISTORY):
+        yield f"there is no response schema {name}"
     if unknown := set(endpoint.required) - set(endpoint.query or ()):
         yield f"required parameters that are not in its query: {', '.join(sorted(unknown))}"

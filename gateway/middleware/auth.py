@@ -105,7 +105,7 @@ class Authenticator:
         asked_at = time.monotonic()
         async with self._looking:
             if self._looked_at >= asked_at:
-                return  # somebody's look began after we had asked
+                return  # another call's read began after this one
             await asyncio.sleep(self._looked_at + LOOK_S - time.monotonic())
             self._looked_at = time.monotonic()
             try:

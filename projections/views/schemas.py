@@ -267,7 +267,8 @@ class Order(Terms):
     parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
     reason: (
         Annotated[
-            str, Meta(description="A FailureReason; of a cancelled order, what its canceller said.")
+            str,
+            Meta(description="A FailureReason; of a cancelled order, its canceller's reason."),
         ]
         | None
     )

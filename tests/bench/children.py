@@ -69,6 +69,6 @@ def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     line = process.stdout.readline().strip()
     if not line:
-        msg = f"{process.args!r} ended without a word (exit code {process.wait(5)})"
+        msg = f"{process.args!r} ended without output (exit code {process.wait(5)})"
         raise RuntimeError(msg)
     return line

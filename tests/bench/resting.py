@@ -156,7 +156,7 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
 
 
 class Shot(NamedTuple):
-    """When a sniper's event was, and when it was said to be sent (µs)."""
+    """When a sniper's event was, and when it was recorded as sent (µs)."""
 
     event_us: int
     sent_us: int

@@ -107,7 +107,7 @@ def _through(
     loaded = time.monotonic()
     subject.settle()
     drained = time.monotonic()
-    # Starting the loader is no part of it.
+    # Starting the loader is not measured.
     took = load.seconds + (drained - loaded)
     used = cpu.between(spent, subject.cpu(), load.cpu_s)
     confirmed = subject.statuses().get("confirmed", 0) - before.get("confirmed", 0)

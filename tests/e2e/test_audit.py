@@ -59,7 +59,9 @@ async def test_a_sound_engine_is_proved_sound(redis_url: str, database_url: str)
     assert verdict == Verdict(128, 25, 128, 128, 128, [])
 
 
-async def test_lag_is_reported_and_no_error(redis_url: str, database_url: str) -> None:
+async def test_archive_lag_is_reported_and_is_not_a_problem(
+    redis_url: str, database_url: str
+) -> None:
     async with history(redis_url, database_url) as (log, archive, play, _):
         await play.live(10)
         verdict = await proof(log, archive)
@@ -87,7 +89,7 @@ async def test_halts_are_projected_and_proved_and_are_in_no_list_of_orders(
                 await engine_switch.resume(log, "ann")
             await projected(log, archive)
         verdict = await proof(log, archive)
-        assert (verdict.problems, verdict.orders) == ([], 3), "the engine is no order"
+        assert (verdict.problems, verdict.orders) == ([], 3), "the engine's stream is not an order"
         listed, _ = await archive.find(Filters(), limit=10)
         assert {order.id for order in listed} == set(ids)
 
@@ -296,7 +298,7 @@ async def test_a_replay_is_the_same_twice_under_any_hash_seed(
     redis_url: str, database_url: str
 ) -> None:
     async with history(redis_url, database_url) as (_, _, play, ids):
-        await play.live(3)  # not projected: the replay goes on in the log
+        await play.live(3)  # not projected: the replay continues in the log
         loads = [
             json.loads(command("replay", redis_url, database_url, "--json", seed=seed).stdout)
             for seed in ("1", "2")

@@ -20,7 +20,7 @@ from tests.support.waits import HANG_S, until
 
 
 async def told(*command: str | Path, settings: Settings | None = None) -> tuple[int, str]:
-    """Exit code and what was said."""
+    """Exit code and output."""
     env = os.environ | (environment(settings) if settings else {})
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=env

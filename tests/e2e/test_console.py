@@ -157,7 +157,7 @@ async def test_ten_thousand_events_are_a_few_rows_in_the_page_and_leak_no_memory
     await page.eval("document.getElementById('grid').scrollTop = 1e7")
     await page.until("document.querySelector('#body .row[aria-rowindex=\"5001\"]')")
     assert await page.eval("document.querySelectorAll('#body .row').length") < 60
-    assert await page.metric("Nodes") < 3_000  # of the document, and those nobody let go
+    assert await page.metric("Nodes") < 3_000  # of the document, and those not yet collected
     assert await page.metric("JSHeapUsedSize") < 20e6
     await page.type("#search", "no-such-order")
     await page.until("!document.getElementById('empty').hidden")
@@ -321,7 +321,7 @@ async def test_an_order_shows_its_warnings_fees_rent_and_fills(engine: Engine, p
     await engine.ended([order_id])
     fill = {"pool": "P", "tokenIn": "SOL", "tokenOut": "USDC", "amountIn": "1.5"}
     accounts = {
-        "warnings": [{"code": "pausable", "token": "USDC", "text": "Somebody may pause it."}],
+        "warnings": [{"code": "pausable", "token": "USDC", "text": "Its authority may pause it."}],
         "feeLamports": 5821,
         "rentLamports": 114840,
         "fills": [
@@ -337,7 +337,7 @@ async def test_an_order_shows_its_warnings_fees_rent_and_fills(engine: Engine, p
 
     await page.tab.route(f"**/api/orders/{order_id}", account)
     await page.eval(f"location.hash = '#/orders/{order_id}'")
-    await page.until(f"{WARNED} === 'USDC pausable Somebody may pause it.'")
+    await page.until(f"{WARNED} === 'USDC pausable Its authority may pause it.'")
     for text in (
         "Network fee 5\u202f821 lamports",
         "Rent of token accounts left open 114\u202f840 lamports",

@@ -54,7 +54,7 @@ async def doctor(settings: Settings, *options: str) -> tuple[int, str]:
 
 
 async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> None:
-    # Said to the engine, not to us: its venues are those that it runs with.
+    # Set for the engine, not for the doctor: its venues are those that it runs with.
     unsaid = replace(engine.settings, venues=("raydium", "meteora"))
     code, output = await doctor(unsaid, "--json")
     body = json.loads(output)

@@ -145,7 +145,7 @@ def test_postgres_runs_as_nobody_where_namespaces_are_forbidden(
 ) -> None:
     monkeypatch.setattr("engine.processes.parent_death.namespaces_allowed", lambda: False)
     with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)  # nobody has to get at the data
+        Path(name).chmod(0o755)  # the user `nobody` has to reach the data
         folder = Path(name) / "d"
         only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
         with databases.started(folder, only):

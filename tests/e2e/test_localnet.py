@@ -327,7 +327,7 @@ async def test_an_expired_blockhash_is_proof_of_death(slow: Localnet) -> None:
     assert slow.executions() == {}
 
 
-async def test_blocks_pass_by_themselves_and_become_final(tmp_path: Path) -> None:
+async def test_blocks_are_produced_periodically_and_become_final(tmp_path: Path) -> None:
     async with localnet_up(tmp_path, "--slot-ms", "5") as chain:
         signature = await chain.send(pay("final"))
         await chain.reaches(signature, "finalized")

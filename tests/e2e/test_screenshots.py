@@ -38,13 +38,17 @@ async def take(page: Page, path: Path) -> None:
     assert path.stat().st_size > 10_000
 
 
-async def test_an_order_with_its_timeline(page: Page, ended: str, folder: Path) -> None:
+async def test_a_screenshot_of_an_order_with_its_timeline_is_taken(
+    page: Page, ended: str, folder: Path
+) -> None:
     await page.eval(f"location.hash = '#/orders/{ended}'")
     await page.until(f"{STEPS} === 6")
     await take(page, folder / "order.png")
 
 
-async def test_the_form_with_its_quotes_in_the_dark(page: Page, ended: str, folder: Path) -> None:
+async def test_a_screenshot_of_the_dark_order_form_is_taken(
+    page: Page, ended: str, folder: Path
+) -> None:
     assert ended
     await page.window(*DESKTOP, "dark")
     await page.type("#amount", "250")
@@ -52,7 +56,9 @@ async def test_the_form_with_its_quotes_in_the_dark(page: Page, ended: str, fold
     await take(page, folder / "form-dark.png")
 
 
-async def test_the_market(page: Page, ended: str, folder: Path) -> None:
+async def test_a_screenshot_of_the_market_view_is_taken(
+    page: Page, ended: str, folder: Path
+) -> None:
     assert ended
     await page.click("[data-view=market]")
     await page.until("document.querySelectorAll('#market-prices path.line').length === 2")
@@ -62,7 +68,9 @@ async def test_the_market(page: Page, ended: str, folder: Path) -> None:
     await take(page, folder / "market.png")
 
 
-async def test_the_engine(page: Page, engine: Engine, folder: Path) -> None:
+async def test_a_screenshot_of_the_engine_view_is_taken(
+    page: Page, engine: Engine, folder: Path
+) -> None:
     await page.click("[data-view=engine]")
     await engine.ended(await engine.submit_many(30))
     names = "[...document.querySelectorAll('#latency tbody th')].map((e) => e.textContent)"
@@ -78,7 +86,9 @@ async def test_the_engine(page: Page, engine: Engine, folder: Path) -> None:
     await take(page, folder / "engine.png")
 
 
-async def test_the_audit(page: Page, ended: str, folder: Path) -> None:
+async def test_a_screenshot_of_the_audit_view_is_taken(
+    page: Page, ended: str, folder: Path
+) -> None:
     await page.eval(f"location.hash = '#/audit/{ended}'")
     await page.until("document.querySelector('#audit-state .badge')?.textContent === 'confirmed'")
     await page.click("#verify")
@@ -86,7 +96,9 @@ async def test_the_audit(page: Page, ended: str, folder: Path) -> None:
     await take(page, folder / "audit.png")
 
 
-async def test_on_a_phone(page: Page, ended: str, folder: Path) -> None:
+async def test_a_screenshot_of_an_order_on_a_phone_is_taken(
+    page: Page, ended: str, folder: Path
+) -> None:
     await page.window(*PHONE)
     await page.eval(f"location.hash = '#/orders/{ended}'")
     await page.until(f"{STEPS} === 6")

@@ -68,7 +68,7 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
 
 
 async def submitted(crew: ChainCrew, number: int = 1, **fields: Any) -> list[str]:
-    """Orders that are said to be sent."""
+    """Orders that are recorded as sent."""
     ids = [await crew.order("SOL", "USDC", SOL, **fields) for _ in range(number)]
     await crew.until(lambda: {crew.statuses().get(i) for i in ids} == {"submitted"})
     return ids
@@ -259,7 +259,7 @@ async def test_with_alpenglow_a_fill_is_never_undone(redis_url: str, tmp_path: P
         assert crew.executions() == {order_id: 1}
 
 
-async def test_with_confirmed_a_fill_is_as_good_as_the_clusters_confirmation(
+async def test_with_commitment_confirmed_a_fork_may_undo_a_reported_fill(
     redis_url: str, tmp_path: Path
 ) -> None:
     """What is promised: the cluster had confirmed it. A fork that undoes even that leaves an order
@@ -380,7 +380,7 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
         "rejectRate": 0.05,
         "forkEvery": 4,
         "forkDepth": 1,
-    }  # the processed block only: deeper forks would keep the chain from going on
+    }  # the processed block only: deeper forks would keep the chain from producing blocks
     await rpc(engine, "localnet_setFaults", faults)
     ids: list[str] = []
     for name in chance.choices(("submitter", "confirmer"), k=5):
@@ -402,7 +402,7 @@ async def test_kills_under_load_with_every_fault_on_lose_and_double_nothing(
     assert difference(before, await holdings(engine, wallet)) == nonzero(booked(events))
     await engine.assert_archived()
 
-    # A chain that stands still: the doubt is seen by everybody, and passes.
+    # A chain that stands still: every reader sees the doubt, and it passes.
     built = engine.watch("TransactionSubmitted")
     doubt = engine.watch("TransactionInDoubt")
     # All is dropped until then: on a busy machine it would land before the chain stands.

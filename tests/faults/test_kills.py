@@ -38,7 +38,7 @@ HARD = ("DOUBT", "SLIP", "FLAKY")
 async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
     """One engine for all tests here: what one leaves behind, the next has to live with."""
     folder = tmp_path_factory.mktemp("t") / "d"
-    # Calls that take their time: whoever is killed has something in hand.
+    # Slow calls: each killed process is in the middle of some work.
     async with engine_up(folder, venue_latency_ms=60, venue_failure_rate="0.02") as engine:
         yield engine
 

@@ -202,7 +202,7 @@ def never_worse(team: Crew) -> None:
         event.order_id: event.fact.target_price
         for _, event in team.seen
         if hasattr(event.fact, "target_price") and event.fact.target_price
-    }  # the last one said
+    }  # the last price of each order
     ledger = Ledger(team.ledger_path)
     for row in ledger.rows():
         if row.ok and row.order_id in targets:
@@ -256,7 +256,7 @@ async def test_of_any_two_racing_commands_one_wins_and_no_order_is_stuck(
         for built, first, second in product((False, True), ACTS, ACTS):
             ids.append(await race(team, first, second, fate, built=built))
             await engine_switch.resume(team.log, "ann")
-        await team.engine()  # whatever is under way goes on from where it is
+        await team.engine()  # orders under way continue from where they are
         await team.until(lambda: settled_or_waiting(team, ids))
         for order_id in ids:
             await orders.cancel(team.log, order_id, "ann")

@@ -19,7 +19,7 @@ from tests.support.waits import HANG_S, until
 
 
 async def command(engine: Engine, *args: str) -> tuple[int, str]:
-    """Exit code and what was said, of `engine …` beside the running one."""
+    """Exit code and output of `engine …`, beside the running one."""
     process = await asyncio.create_subprocess_exec(
         *ENGINE,
         *args,

@@ -162,7 +162,7 @@ async def test_process_groups_are_stopped_one_after_another(tmp_path: Path) -> N
     told = tmp_path / "told"
     groups = [[script(name, WITNESS, str(told), name)] for name in ("gateway", "stage", "backend")]
     async with supervised(Supervisor(groups, tmp_path)):
-        # Until then a signal ends them without a word.
+        # Until then a signal ends them silently.
         await until(lambda: told.exists() and told.read_text().split() == ["here"] * 3)
     assert told.read_text().split()[3:] == ["gateway", "stage", "backend"]
 
@@ -186,9 +186,9 @@ async def never() -> bool:
 
 
 async def test_a_fault_that_no_restart_repairs_is_reported_at_once(tmp_path: Path) -> None:
-    code = "import sys; print('engine: PORT is no number', file=sys.stderr); sys.exit(2)"
+    code = "import sys; print('engine: PORT is not a number', file=sys.stderr); sys.exit(2)"
     supervisor = Supervisor([[replace(script("a", code), hopeless=2)]], tmp_path)
-    with pytest.raises(StartError, match=r"^a does not start: PORT is no number$"):
+    with pytest.raises(StartError, match=r"^a does not start: PORT is not a number$"):
         await supervisor.run(asyncio.Event(), never, lambda: None)
     assert supervisor.children[0].deaths <= 1
 

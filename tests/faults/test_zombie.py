@@ -185,7 +185,7 @@ async def test_a_submitter_resumed_late_after_its_append_sends_a_transaction_tha
         ids = await team.submit(ORDERS)
         await team.until(lambda: len(team.of(TransactionSubmitted)) == ORDERS)
         await zombie.stand_still()
-        # Nobody sends again: only time decides about these transactions.
+        # No process sends again: only time decides about these transactions.
         rebroadcast_ms = NEVER_MS if dead_by_then else 50
         confirmer = team.stage("confirmer", rebroadcast_ms=rebroadcast_ms, attempts_max=9)
         if dead_by_then:
@@ -235,7 +235,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
     settings = settings_for(
         tmp_path,
         redis_url=redis_url,
-        database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: nobody asks it
+        database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: it is not read
         lease_ms=300,
     )
     # Its quotes take longer than a busy machine takes to stop it.

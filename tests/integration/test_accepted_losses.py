@@ -100,7 +100,7 @@ LOST: dict[str, Callable[[dict[str, list[int]]], list[int]]] = {
     "the first event of an open order": lambda at: [at["resting"][0]],
     "the last event of an open order": lambda at: [at["resting"][-1]],
     "the only event of an open order": lambda at: at["pending"],
-    "an event of an order that goes on in the log": lambda at: [at["unnamed"][0]],
+    "an event of an order that continues in the log": lambda at: [at["unnamed"][0]],
     "events of several orders": lambda at: [at["done"][1], at["parked"][0], at["bunch 1"][2]],
 }
 
@@ -113,7 +113,7 @@ async def test_deleted_rows_without_another_copy_can_be_accepted_as_lost(
     lost = which({name: await placed(scene, name) for name in names})
     before = {str(r["id"]): tuple(r) for r in await scene.sql.fetch("SELECT * FROM orders")}
     await take(scene, *lost)
-    assert await scene.follow(MENDS) == 1, "nothing is given up without a word"
+    assert await scene.follow(MENDS) == 1, "nothing is given up silently"
     await accept(scene)
     after = await verdict(scene)
     assert after.problems == []

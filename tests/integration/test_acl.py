@@ -72,7 +72,7 @@ async def test_a_repair_without_the_permission_for_multi_fences_no_process(
             await refounding.fence()
         await refounding.close()
         again = EventLog(user, build="test")
-        await again.open(create=False)  # nobody was fenced off
+        await again.open(create=False)  # no process was fenced off
         await again.close()
     async with redis.asyncio.from_url(redis_url) as client:
         await acl(client, "LOG", "RESET")

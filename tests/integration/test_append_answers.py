@@ -1,4 +1,4 @@
-"""Answers of appends that went wrong: "nothing was written" is said only where that is known."""
+"""Answers of appends that went wrong: "nothing was written" is reported only where it is known."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from events.ids import new_order_id
 from events.log import AppendRequest, AppendStatus, EventLog, Fenced, OutcomeUnknown, Unavailable
 from events.log.redis.link import RedisConnection, Server
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.processes.proxied import Proxy, proxied
 from tests.support.waits import until
@@ -23,10 +24,8 @@ GIVE_UP_S = 2.0
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.fixture

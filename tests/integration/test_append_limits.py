@@ -15,15 +15,14 @@ from events.log.group_commit import BYTES_PER_CALL, UNITS_PER_CALL
 from events.log.reader import Batch
 from events.types import AttemptFailed, RoutingStarted
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, submitted
 
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.fixture

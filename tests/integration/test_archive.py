@@ -115,7 +115,9 @@ async def test_a_long_history_is_whole_though_its_head_names_the_newest_events_o
         assert head.positions == tuple(range(275 - POSITIONS_KEPT, 275))
 
 
-async def test_a_hole_in_both_is_named(redis_url: str, database_url: str) -> None:
+async def test_a_gap_in_log_and_archive_is_reported_with_its_position(
+    redis_url: str, database_url: str
+) -> None:
     async with opened(redis_url, database_url) as (log, archive):
         async with projecting(redis_url, database_url):
             await Play(log).live(100)

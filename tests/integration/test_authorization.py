@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import re
 import secrets
 import time
@@ -151,15 +152,30 @@ async def test_a_gateway_with_a_route_that_has_no_permission_does_not_start(meth
     async def hidden(_: web.Request) -> web.Response:
         return web.json_response({})
 
-    log = EventLog("redis://localhost", build="test")
-    options = GatewayOptions(
-        log=log, archive=MemoryArchive(), tokens=TOKENS, account="me", quotes=_no_quotes
-    )
-    app = make_app(options)
+    app = make_app(_options())
     make_runner(app)
     app.router.add_route(method, "/hidden", hidden)
     with pytest.raises(UnknownRoute, match=re.escape(f"{method} /hidden has no permission")):
         make_runner(app)
+
+
+@pytest.mark.parametrize("name", ["nothing", "orders.nothing"])
+async def test_a_gateway_with_an_endpoint_that_has_no_handler_does_not_start(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, endpoint = next(iter(ENDPOINTS.items()))
+    without = endpoint._replace(handler=operator.attrgetter(name))
+    monkeypatch.setattr("gateway.app.ENDPOINTS", ENDPOINTS | {key: without})
+    with pytest.raises(AttributeError, match="nothing"):
+        make_app(_options())
+
+
+def _options() -> GatewayOptions:
+    """Of a gateway that is made and never asked."""
+    log = EventLog("redis://localhost", build="test")
+    return GatewayOptions(
+        log=log, archive=MemoryArchive(), tokens=TOKENS, account="me", quotes=_no_quotes
+    )
 
 
 async def _no_quotes(_: object) -> tuple[()]:

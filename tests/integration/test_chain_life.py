@@ -150,7 +150,7 @@ async def test_a_route_of_two_hops_is_booked_to_the_lamport(
     ("version", "active", "end"),
     [("auto", True, ""), ("auto", False, TOO_LARGE), ("0", True, TOO_LARGE)],
 )
-async def test_hops_that_fit_in_v1_alone_are_refused_by_that_name_elsewhere(
+async def test_hops_that_fit_only_in_version_1_are_refused_where_the_cluster_takes_version_0(
     redis_url: str, tmp_path: Path, version: str, active: bool, end: str
 ) -> None:
     pools = only(plan_of("raydium-clmm"), plan_of("meteora-dlmm", "JUP/USDC"))

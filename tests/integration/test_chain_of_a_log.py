@@ -77,7 +77,7 @@ async def test_the_archive_remembers_the_chain_when_the_log_is_lost(
         assert await archive.chain() == "local"
         async with redis.asyncio.from_url(redis_url) as client:
             await client.flushdb()
-    # Whoever asked devnet what was executed would hear "nothing", and execute it again.
+    # A repair that asked devnet what was executed would read "nothing", and execute it again.
     async with opened(redis_url, database_url, chain="devnet") as (log, archive):
         todo = plan(await diagnose(log, archive), log.chain, Words())
         assert "this archive trade on 'local'" in todo.refused

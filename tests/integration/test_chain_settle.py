@@ -172,7 +172,7 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
             await worker.stop()
         head = await crew.head(order_id)
         await crew.append(order_id, BUG)
-        # By hand, with no word of an order in it, and never said to the log.
+        # By hand, without the ID of an order in it, and never recorded in the log.
         with monkeypatch.context() as patch:
             patch.setattr("stages.venues.solana.chain.memo_of", lambda *_: "by hand")
             built.append(await crew.chain().build(head.order))
@@ -189,7 +189,7 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
         assert isinstance(recovered, TransactionRecovered)
         assert isinstance(confirmed, OrderConfirmed)
         assert confirmed.amount_out > 0
-        # No second order has it, whoever asks, before and after it is archived.
+        # No second order gets it, before and after it is archived.
         second = await crew.order("SOL", "USDC", SOL)
         await crew.append(second, BUG)
         assert await operator.refused(second, built[0].signature) == "archive-behind"

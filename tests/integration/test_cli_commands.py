@@ -24,7 +24,7 @@ from tests.support.waits import until, until_past
 
 
 class Printed(NamedTuple):
-    """What a command said."""
+    """The output of a command."""
 
     code: int
     out: str

@@ -32,6 +32,7 @@ from events.types import (
     TransactionSubmitted,
 )
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import Play, after_submission, routed, submitted
 
 LIMIT = OrderSubmitted(
@@ -43,10 +44,8 @@ RESTED = OrderArmed(7)
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 async def resting(log: EventLog, fact: OrderSubmitted = LIMIT) -> tuple[Play, str]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
-import asyncpg
 import pytest
-import redis
 
 from events.audit.problems import Problem
 from events.audit.verify import verify
@@ -16,24 +13,15 @@ from events.order import Order
 from events.streams.hash_chain import decode_batch, encode_record
 from projections.postgres.order_rows import columns
 from tests.conftest import Servers
-from tests.support.log.damaged import Records, Template, build_template, copied
+from tests.support.log.damaged import Records, Template, built_template, copied
 
 NO_STAGE = "01a2ffff-0000-7000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
 def template(servers: Servers) -> Iterator[Template]:
-    with redis.Redis.from_url(servers.redis_url) as client:
-        client.flushdb()
-    name, result = build_template(servers.redis_url, servers.database_url)
-    yield result
-
-    async def drop() -> None:
-        server = await asyncpg.connect(servers.database_url)
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
-
-    asyncio.run(drop())
+    with built_template(servers.redis_url, servers.database_url) as template:
+        yield template
 
 
 @pytest.fixture

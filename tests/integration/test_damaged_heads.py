@@ -31,7 +31,7 @@ HARM: dict[str, Edit] = {
     "another version": lambda head, _other: head[:3] + bytes([head[3] + 1]) + head[4:],
     "another hash, no body": lambda head, _other: head[:9] + b"x" + head[10:37] + b"\xc1" * 9,
     "another order's": lambda _head, other: other,
-    "owed by nobody that there is": lambda head, _other: head[:36] + b"\xfd" + head[37:],
+    "owed by an unknown stage": lambda head, _other: head[:36] + b"\xfd" + head[37:],
 }
 LIMIT = OrderSubmitted(
     "limit", "SOL", "USDC", 9, 6, 10**9, 0, target_price="1000", time_in_force="GTC"
@@ -69,12 +69,12 @@ async def test_an_order_with_a_damaged_head_is_parked_and_others_continue(
         async def listed() -> bool:
             return [order_id for order_id, _ in await team.log.parked()] == [ids[1]]
 
-        if what != "owed by nobody that there is":  # who comes by it later says so
+        if what != "owed by an unknown stage":  # who comes by it later says so
             await until(listed)
             [result] = await parked.parked(team.log, no_history)
             assert (result.order_id, result.order, result.fault) == (ids[1], None, parked.HEADLESS)
         assert not any(worker.task.done() for worker in workers)
-        assert team.names(ids[1]) == ["OrderSubmitted"], "nothing was said of it"
+        assert team.names(ids[1]) == ["OrderSubmitted"], "no event was appended"
         await refused(team.log, ids[1])
         [fresh] = await team.submit(1)
         assert await team.ended([fresh]) == ["confirmed"]

@@ -15,6 +15,7 @@ from events.log.append_request import WAIT_MAX_MS
 from events.log.inbox import DUE_LIMIT
 from events.types import AttemptFailed
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
 from tests.support.waits import until
@@ -24,10 +25,8 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ async def test_a_cut_client_that_never_reads_is_disconnected(
 
 
 async def read_late(gateway: Served) -> tuple[list[ServerEvent], ServerEvent]:
-    """What one gets who does not read until he is cut: the events, and the last thing said."""
+    """What a client gets that reads only after it was cut: the events, and the last message."""
     before = CUT_OFFS.counts.get("4408", 0)
     raw = silent_reader(gateway)
     await until(lambda: CUT_OFFS.counts.get("4408", 0) > before)

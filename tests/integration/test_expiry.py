@@ -12,6 +12,7 @@ from events.log import EventLog, PairLeases
 from events.types import OrderExpired
 from stages.triggers.expiry import LOOK_AGAIN_MS, expire
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_leases, opened_log
 from tests.support.log.played import Play, after_submission, submitted
 
 HOUR_US = 3_600_000_000
@@ -19,17 +20,14 @@ HOUR_US = 3_600_000_000
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.fixture
 async def watches(log: EventLog) -> AsyncIterator[PairLeases]:
-    pair_leases = log.watches("one", lease_ms=60_000)
-    yield pair_leases
-    await pair_leases.close()
+    async with opened_leases(log) as pair_leases:
+        yield pair_leases
 
 
 def now_us() -> int:

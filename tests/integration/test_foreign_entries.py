@@ -161,7 +161,7 @@ async def test_a_foreign_entry_is_refused_and_orders_continue(
         assert not await log.foreign()
 
 
-async def test_deleting_the_entry_by_hand_leaves_an_engine_that_takes_orders(
+async def test_the_engine_accepts_orders_after_a_foreign_entry_is_deleted_by_hand(
     redis_url: str, database_url: str
 ) -> None:
     async with (
@@ -232,7 +232,7 @@ async def test_readiness_and_metrics_name_the_entry_until_it_is_removed(redis_ur
 
         async def told(entries: int, reason: str) -> bool:
             status, state = await gateway.get("/readyz")
-            assert status == 200  # orders go on
+            assert status == 200  # orders continue
             return state["log"]["foreignEntries"] == entries and reason in state["reasons"].get(
                 "entries", ""
             )
@@ -307,7 +307,7 @@ async def test_the_projector_stops_at_an_entry_that_does_not_follow_and_orders_c
             async with projecting(redis_url, database_url):
                 await until(lambda: _stopped(archive), what="the stop")
                 await play.create()  # what was taken is safe in the log
-                for _ in range(3):  # sessions come and go: what is said of it stays
+                for _ in range(3):  # sessions come and go: the report of it stays
                     async with session_over():
                         assert reason in (await archive.regression() or "")
                 assert await log.suspended() == ""

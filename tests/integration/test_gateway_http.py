@@ -206,7 +206,7 @@ async def test_a_retry_after_the_order_has_expired_still_finds_it(gateway: Serve
     assert (status, body["code"]) == (400, "expires-at-past")
 
 
-async def test_posts_without_a_key_are_orders_of_their_own(gateway: Served) -> None:
+async def test_posts_without_an_idempotency_key_create_separate_orders(gateway: Served) -> None:
     assert await gateway.accepted() != await gateway.accepted()
 
 
@@ -403,9 +403,9 @@ ODD = {
     "not http at all": b"hello\r\n\r\n",
     "a header that is too long": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n"
     % (b"x" * 9000),
-    "an encoding that nobody has": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    "an unsupported encoding": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
-    "a body that is no gzip": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
+    "a body that is not gzip": b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
 }
 

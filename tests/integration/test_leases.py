@@ -14,6 +14,7 @@ from events.log import EventLog, Inbox, InboxMessage, ack_only
 from events.log import inbox as inboxes
 from events.log.inbox import SUSPECT_DELIVERY_COUNT
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, submitted
 from tests.support.log.workers import crew
 from tests.support.waits import until
@@ -24,10 +25,8 @@ SHORT_MS = 20
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 async def opened(log: EventLog, consumer: str, lease_ms: int) -> Inbox:

@@ -293,7 +293,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         await holds(lambda: not waiting.done(), 0.05)  # as long as the other one lives
         keeper = dead._keeper
         assert keeper is not None
-        keeper.cancel()  # dead: nobody extends, nobody returns
+        keeper.cancel()  # dead: its permit is neither extended nor returned
         await asyncio.gather(keeper, return_exceptions=True)
 
         async def taken_over() -> bool:

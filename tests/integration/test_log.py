@@ -535,7 +535,7 @@ async def test_entries_of_a_dead_worker_are_taken_over_with_their_delivery_count
         messages = await taken(inbox, 3)
         assert ids_of(messages) == ids
         assert {message.deliveries for message in messages} == {turn}
-        await inbox.close()  # without a word
+        await inbox.close()  # without an ack
 
 
 async def test_a_lost_inbox_is_rebuilt_from_the_open_orders_of_its_stage(log: EventLog) -> None:

@@ -29,6 +29,7 @@ from events.types import (
     OrderTriggered,
     RoutingStarted,
 )
+from tests.support.log.opened import opened_log
 from tests.support.log.played import Play
 from tests.support.processes.proxied import Proxy, proxied
 from tests.support.waits import HANG_S, until
@@ -42,10 +43,8 @@ OTHER_KEY = KeyCreated("other", "them", ("read",), b"\1", "", 0, "bob")
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="near")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url, build="near") as log:
+        yield log
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from itertools import count
@@ -121,6 +120,14 @@ class Watch:
         answer = await orders.amend(self.team.log, order_id, version, target, None, "ann")
         assert answer.outcome is orders.CommandOutcome.DONE
 
+    async def begun_with_a_distant_order(self, prices: dict[int, str]) -> Watcher:
+        """A watcher of one order that no tick triggers, through slot 12 of these prices."""
+        watcher = await self.begun()
+        await self.resting("1000")
+        self.venue.prices = prices
+        await self.followed(watcher, 12)
+        return watcher
+
     async def followed(self, watcher: Watcher, slot: int) -> None:
         """Through this slot, and the log knows."""
         self.venue.move(slot)
@@ -140,117 +147,104 @@ class Watch:
         return event.fact.slot
 
 
-@contextlib.asynccontextmanager
-async def watch(redis_url: str, folder: Path) -> AsyncIterator[Watch]:
-    async with crew(redis_url, folder) as team:
+@pytest.fixture
+async def context(redis_url: str, tmp_path: Path) -> AsyncIterator[Watch]:
+    async with crew(redis_url, tmp_path) as team:
         watch = Watch(team)
         await team.worker(team.stage("watcher", venues=[watch.venue]))
         yield watch
 
 
-async def test_a_tick_missed_while_no_watcher_runs_triggers_later(
-    redis_url: str, tmp_path: Path
-) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        order_id = await context.resting()
-        await context.followed(first, 12)
-        await first.die()
-        context.venue.prices = {15: "300"}
-        context.venue.move(20)
-        await context.begun()
-        assert await context.triggered_at(order_id) == 15
+async def test_a_tick_missed_while_no_watcher_runs_triggers_later(context: Watch) -> None:
+    first = await context.begun()
+    order_id = await context.resting()
+    await context.followed(first, 12)
+    await first.die()
+    context.venue.prices = {15: "300"}
+    context.venue.move(20)
+    await context.begun()
+    assert await context.triggered_at(order_id) == 15
 
 
-async def test_a_slot_is_not_recorded_before_its_triggers_are_in_the_log(
-    redis_url: str, tmp_path: Path
-) -> None:
+async def test_a_slot_is_not_recorded_before_its_triggers_are_in_the_log(context: Watch) -> None:
     """A watcher that dies in between leaves the trigger to the next one."""
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        order_id = await context.resting()
-        await context.followed(first, 12)
-        gate, claims = Gate(), count()
-        claim, claimed = first._watches.claim, 0
+    first = await context.begun()
+    order_id = await context.resting()
+    await context.followed(first, 12)
+    gate, claims = Gate(), count()
+    claim, claimed = first._watches.claim, 0
 
-        async def held_up(candidates: Sequence[TriggerCandidate]) -> Untriggered:
-            del candidates  # they wait until this watcher is dead
-            await gate.passing()
-            return Untriggered([], [])
+    async def held_up(candidates: Sequence[TriggerCandidate]) -> Untriggered:
+        del candidates  # they wait until this watcher is dead
+        await gate.passing()
+        return Untriggered([], [])
 
-        async def counted(pairs: Mapping[str, int | None], news: int) -> LeaseGrant:
-            nonlocal claimed
-            answer = await claim(pairs, news)
-            claimed = next(claims)
-            return answer
+    async def counted(pairs: Mapping[str, int | None], news: int) -> LeaseGrant:
+        nonlocal claimed
+        answer = await claim(pairs, news)
+        claimed = next(claims)
+        return answer
 
-        first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
-        first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
-        context.venue.prices = {15: "300"}
-        context.venue.move(20)
-        await gate.reached.wait()
-        reached_at = claimed
-        await until(lambda: claimed > reached_at + 1)
-        await first.die()
-        context.venue.move(30)
-        await context.begun()
-        assert await context.triggered_at(order_id) == 15
+    first._firing.fire = held_up  # type: ignore[method-assign]  # that is the point
+    first._watches.claim = counted  # type: ignore[method-assign]  # that is the point
+    context.venue.prices = {15: "300"}
+    context.venue.move(20)
+    await gate.reached.wait()
+    reached_at = claimed
+    await until(lambda: claimed > reached_at + 1)
+    await first.die()
+    context.venue.move(30)
+    await context.begun()
+    assert await context.triggered_at(order_id) == 15
 
 
-async def test_an_order_armed_while_the_trigger_book_is_built_is_in_it(
-    redis_url: str, tmp_path: Path
-) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        watcher = await context.begun()
-        await context.resting("1000")
-        await context.followed(watcher, 12)
-        pages, orders = watcher._watches.resting, list[str]()
+async def test_an_order_armed_while_the_trigger_book_is_built_is_in_it(context: Watch) -> None:
+    watcher = await context.begun()
+    await context.resting("1000")
+    await context.followed(watcher, 12)
+    pages, orders = watcher._watches.resting, list[str]()
 
-        async def overtaken() -> AsyncGenerator[list[OrderHead]]:
-            async for page in pages():
-                yield page
-            if not orders:
-                orders.append(await context.resting())
+    async def overtaken() -> AsyncGenerator[list[OrderHead]]:
+        async for page in pages():
+            yield page
+        if not orders:
+            orders.append(await context.resting())
 
-        watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
-        watcher._built.clear()
-        await until(lambda: orders and watcher.resting == 2)
-        context.venue.prices = {21: "300"}
-        context.venue.move(21)
-        assert await context.triggered_at(orders[0]) == 21
+    watcher._watches.resting = overtaken  # type: ignore[method-assign]  # that is the point
+    watcher._built.clear()
+    await until(lambda: orders and watcher.resting == 2)
+    context.venue.prices = {21: "300"}
+    context.venue.move(21)
+    assert await context.triggered_at(orders[0]) == 21
 
 
 async def test_after_a_takeover_an_amended_order_is_not_triggered_by_a_tick_from_before(
-    redis_url: str, tmp_path: Path
+    context: Watch,
 ) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        order_id = await context.resting()
-        context.venue.prices = {12: "200", 22: "160"}
-        await context.followed(first, 20)
-        await first.die()
-        await context.amended(order_id, "150")
-        second = await context.begun()
-        await context.followed(second, 21)
-        assert not context.team.of(OrderTriggered)
-        context.venue.move(22)
-        assert await context.triggered_at(order_id) == 22
+    first = await context.begun()
+    order_id = await context.resting()
+    context.venue.prices = {12: "200", 22: "160"}
+    await context.followed(first, 20)
+    await first.die()
+    await context.amended(order_id, "150")
+    second = await context.begun()
+    await context.followed(second, 21)
+    assert not context.team.of(OrderTriggered)
+    context.venue.move(22)
+    assert await context.triggered_at(order_id) == 22
 
 
-async def test_a_tick_between_an_amendment_and_its_news_counts(
-    redis_url: str, tmp_path: Path
-) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        watcher = await context.begun()
-        order_id = await context.resting()
-        context.venue.prices = {12: "200", 21: "160"}
-        await context.followed(watcher, 20)
-        context.hears.clear()
-        await context.amended(order_id, "150")
-        await context.followed(watcher, 22)
-        assert not context.team.of(OrderTriggered)
-        context.hears.set()
-        assert await context.triggered_at(order_id) == 21
+async def test_a_tick_between_an_amendment_and_its_news_counts(context: Watch) -> None:
+    watcher = await context.begun()
+    order_id = await context.resting()
+    context.venue.prices = {12: "200", 21: "160"}
+    await context.followed(watcher, 20)
+    context.hears.clear()
+    await context.amended(order_id, "150")
+    await context.followed(watcher, 22)
+    assert not context.team.of(OrderTriggered)
+    context.hears.set()
+    assert await context.triggered_at(order_id) == 21
 
 
 LONG = 5000
@@ -258,88 +252,72 @@ LONG = 5000
 
 
 async def test_an_order_received_late_is_checked_against_every_tick_since_its_slot(
-    redis_url: str, tmp_path: Path
+    context: Watch,
 ) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        watcher = await context.begun()
-        await context.resting("1000")
-        context.venue.prices = {11: "999", 13: "300"}
-        await context.followed(watcher, 12)
-        context.hears.clear()
-        orders = [await context.resting("999") for _ in range(50)]
-        order_id = await context.resting()
-        await context.followed(watcher, LONG)
-        context.venue.asked.clear()
-        context.hears.set()
-        assert await context.triggered_at(order_id) == 13
-        await until(lambda: watcher.resting == 1 + len(orders))
-        assert len(context.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
+    watcher = await context.begun_with_a_distant_order({11: "999", 13: "300"})
+    context.hears.clear()
+    orders = [await context.resting("999") for _ in range(50)]
+    order_id = await context.resting()
+    await context.followed(watcher, LONG)
+    context.venue.asked.clear()
+    context.hears.set()
+    assert await context.triggered_at(order_id) == 13
+    await until(lambda: watcher.resting == 1 + len(orders))
+    assert len(context.venue.asked) <= 2 * LONG  # once for all that a read of the news brings
 
 
 async def test_a_takeover_reads_ticks_since_the_oldest_order_unknown_to_the_last_holder(
-    redis_url: str, tmp_path: Path
+    context: Watch,
 ) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        await context.resting("1000")
-        context.venue.prices = {11: "999", 13: "300"}
-        await context.followed(first, 12)
-        context.hears.clear()
-        order_id = await context.resting()
-        await context.followed(first, LONG)
-        await first.die()
-        context.hears.set()
-        await context.begun()
-        assert await context.triggered_at(order_id) == 13
+    first = await context.begun_with_a_distant_order({11: "999", 13: "300"})
+    context.hears.clear()
+    order_id = await context.resting()
+    await context.followed(first, LONG)
+    await first.die()
+    context.hears.set()
+    await context.begun()
+    assert await context.triggered_at(order_id) == 13
 
 
-async def test_a_takeover_does_not_repeat_ticks_of_the_last_holder(
-    redis_url: str, tmp_path: Path
-) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        await context.resting()
-        await context.followed(first, LONG)
-        await until(lambda: first._news == first._read)
-        await context.followed(first, LONG + 1)
-        await first.die()
-        context.venue.asked.clear()
-        second = await context.begun()
-        await context.followed(second, LONG + 2)
-        assert context.venue.asked == [LONG + 2]
+async def test_a_takeover_does_not_repeat_ticks_of_the_last_holder(context: Watch) -> None:
+    first = await context.begun()
+    await context.resting()
+    await context.followed(first, LONG)
+    await until(lambda: first._news == first._read)
+    await context.followed(first, LONG + 1)
+    await first.die()
+    context.venue.asked.clear()
+    second = await context.begun()
+    await context.followed(second, LONG + 2)
+    assert context.venue.asked == [LONG + 2]
 
 
 async def test_with_a_trimmed_trigger_book_feed_orders_are_checked_since_their_slots(
-    redis_url: str, tmp_path: Path
+    context: Watch,
 ) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        first = await context.begun()
-        await context.resting("1000")
-        context.venue.prices = {13: "300"}
-        await context.followed(first, 12)
-        context.hears.clear()
-        order_id = await context.resting()
-        await context.resting("1000")
-        await context.followed(first, LONG)
-        await first.die()
-        await LogServer(context.team.log).call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
-        context.hears.set()
-        await context.begun()
-        assert await context.triggered_at(order_id) == 13
+    first = await context.begun_with_a_distant_order({13: "300"})
+    context.hears.clear()
+    order_id = await context.resting()
+    await context.resting("1000")
+    await context.followed(first, LONG)
+    await first.die()
+    await LogServer(context.team.log).call("XTRIM", context.team.log.keys.book, "MAXLEN", 1)
+    context.hears.set()
+    await context.begun()
+    assert await context.triggered_at(order_id) == 13
 
 
 async def test_ticks_that_passed_while_an_order_was_parked_do_not_count_after_its_replay(
-    redis_url: str, tmp_path: Path
+    context: Watch,
 ) -> None:
-    async with watch(redis_url, tmp_path) as context:
-        watcher = await context.begun()
-        order_id = await context.resting()
-        await context.resting("1000")
-        await context.team.append(order_id, OrderParked("watcher", "bug", "engine"))
-        await until(lambda: watcher.resting == 1)
-        context.venue.prices = {12: "300", 21: "300"}
-        await context.followed(watcher, 20)
-        await context.team.append(order_id, OrderRequeued("fixed", "ann"))
-        await until(lambda: watcher.resting == 2)
-        context.venue.move(21)
-        assert await context.triggered_at(order_id) == 21
+    watcher = await context.begun()
+    order_id = await context.resting()
+    await context.resting("1000")
+    await context.team.append(order_id, OrderParked("watcher", "bug", "engine"))
+    await until(lambda: watcher.resting == 1)
+    context.venue.prices = {12: "300", 21: "300"}
+    await context.followed(watcher, 20)
+    await context.team.append(order_id, OrderRequeued("fixed", "ann"))
+    await until(lambda: watcher.resting == 2)
+    context.venue.move(21)
+    assert await context.triggered_at(order_id) == 21

@@ -9,15 +9,14 @@ from msgspec.structs import replace
 
 from events.log import EventLog
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import Play, submitted
 
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 async def test_each_list_that_lacks_an_open_order_is_named(log: EventLog) -> None:

@@ -11,15 +11,14 @@ from events.log import EventLog
 from projections.feed.ownership import owns
 from tests.support.http.served import MemoryArchive
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, Play
 
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.mark.parametrize("archived", [False, True])

@@ -145,7 +145,7 @@ async def test_an_order_whose_transaction_may_still_land_is_not_closed(
 
 @pytest.mark.parametrize("simulation", [LONG])
 async def test_only_orders_in_doubt_are_closed(team: Crew) -> None:
-    for name in ("router", "builder", "submitter"):  # nobody confirms: it is sent, without a doubt
+    for name in ("router", "builder", "submitter"):  # no confirmer: it is sent, without a doubt
         await team.worker(name)
     [order_id] = await team.submit()
     await team.until(lambda: team.of(TransactionSubmitted))

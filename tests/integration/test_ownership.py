@@ -94,7 +94,7 @@ async def test_damage_and_outages_do_not_reveal_an_order_of_another_account(
                 theirs = await ask(at.gateway, key, call, at.mine, at.order_id)
                 never = await ask(at.gateway, key, call, at.mine)
                 assert alike(theirs, at.order_id) == alike(never, UNKNOWN), (key, call.door)
-                # Nobody knows whether there is one while a store does not answer.
+                # Whether there is one is unknown while a store does not answer.
                 assert never.status == (503 if damage.endswith("down") else 404)
                 owner = await ask(at.gateway, key, call, at.theirs, at.order_id)
                 told.add(owner.code)

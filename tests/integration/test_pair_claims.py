@@ -9,6 +9,7 @@ import pytest
 
 from events.log import EventLog, PairLeases, PairProgress
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.waits import until
 
 PAIR = "SOL>USDC"
@@ -17,10 +18,8 @@ LONG_MS = 3_600_000
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @contextlib.asynccontextmanager

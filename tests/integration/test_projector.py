@@ -412,7 +412,7 @@ async def test_a_log_trimmed_ahead_of_the_archive_stops_it(
         assert await positions(database_url) == []
 
 
-async def test_the_report_is_withdrawn_once_the_log_is_back(
+async def test_the_regression_report_ends_once_the_log_is_back(
     redis_url: str, database_url: str
 ) -> None:
     async with opened(redis_url, database_url) as (log, archive):

@@ -12,6 +12,7 @@ from events.recovery.log_rebuild import LogEntry, LogRebuild
 from events.recovery.order_histories import life_of
 from events.types import OrderArmed, OrderParked
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_log
 from tests.support.log.played import Play, after_submission, submitted
 
 STEPS = {"router": 0, "builder": 2, "submitter": 3, "confirmer": 4}
@@ -21,10 +22,8 @@ LIMIT = replace(submitted(), order_type="limit", target_price="150", time_in_for
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 async def founded_again(log: EventLog, ids: list[str]) -> None:

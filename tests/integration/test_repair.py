@@ -147,7 +147,7 @@ async def scene(
 
 async def test_a_sound_log_needs_no_repair_and_a_lost_one_does(scene: Scene) -> None:
     await scene.archived()
-    assert await scene.wrong() == "", "nothing was ever said"
+    assert await scene.wrong() == "", "there never was an event"
     await Play(scene.log).live(3)
     await scene.archived()
     assert await scene.wrong() == ""
@@ -243,7 +243,7 @@ async def test_an_order_that_the_chain_has_executed_is_never_executed_again(
     async with scene.afterwards() as later:
         assert "executed on chain by" in (await scene.logged(unknown)).parked
         assert await later.ended([known, late]) == ["confirmed", "confirmed"]
-        # Nobody may say another end of it, or carry it out again.
+        # No command may end it otherwise, and no stage may execute it again.
         assert (
             await orders.cancel(scene.log, unknown, "ann")
         ).outcome is orders.CommandOutcome.TOO_LATE
@@ -296,7 +296,7 @@ async def test_orders_that_only_the_damaged_log_has_are_taken_over(scene: Scene)
     await crew.append(old, RoutingStarted())
     await scene.archived()
     await scene.lose()
-    await scene.log.open()  # a careless restart, which took orders before anybody noticed
+    await scene.log.open()  # a careless restart, which took orders before it was noticed
     [fresh] = await crew.submit(1)
     await crew.append(fresh, RoutingStarted())
     assert await scene.wrong()
@@ -318,7 +318,7 @@ async def test_events_beyond_the_archive_are_kept_where_only_one_entry_is_missin
     async with redis.asyncio.from_url(scene.redis_url) as client:
         await client.xdel(scene.log.keys.log, "1-0")
     assert "no intact entry holds position 1" in await scene.wrong()
-    assert (await scene.mended()).founded is None, "nobody had to be asked"
+    assert (await scene.mended()).founded is None, "no node had to be asked"
     await scene.log.open(create=False)
     assert (scene.log.epoch, await scene.wrong()) == (1, "")
     assert (await scene.logged(order_id)).status == "cancelled"

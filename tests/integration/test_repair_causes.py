@@ -156,7 +156,7 @@ async def test_a_fault_of_the_chain_is_reported_as_such(
     assert f"engine: not repaired: {cause}" in err
     assert "Postgres" not in err
     assert "log server" not in err
-    # Nothing was founded: with a node that answers it can be begun again.
+    # No log was created: with a node that answers it can be begun again.
     scene.node.fault = ""
     well(scene.node)
     assert await repaired(scene.settings) == 0

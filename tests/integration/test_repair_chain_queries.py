@@ -73,7 +73,7 @@ class Script:
         return bool(await LogServer(self.log).call("EXISTS", self.log.keys.meta))
 
     async def last_height(self) -> int:
-        assert not await self._there(), "whoever is not fenced off may make another one"
+        assert not await self._there(), "a process that is not fenced may send another one"
         self.calls.append("last_height")
         return LAST
 
@@ -90,7 +90,7 @@ class Script:
         return BEHIND
 
     async def executed(self, order_ids: Sequence[str], since_us: int) -> dict[str, list[str]]:
-        assert not await self._there(), "nobody may say or send anything meanwhile"
+        assert not await self._there(), "no process may append or send meanwhile"
         self.calls.append("executed")
         self.asked += order_ids
         self.asked_since_us.add(since_us)
@@ -104,7 +104,7 @@ class Script:
         return [i for i in self.executions if i >= order_id]
 
     async def reaches(self, since_us: int) -> None:
-        assert self.began_fenced or await self._there(), "nobody is fenced off in vain"
+        assert self.began_fenced or await self._there(), "no process is fenced in vain"
         self.reached_us.append(since_us)
 
     async def close(self) -> None:
@@ -147,7 +147,7 @@ async def scene(
         yield Scene(redis_url, database_url, log, archive)
 
 
-async def test_the_chain_is_asked_once_nothing_of_before_can_land_and_not_earlier(
+async def test_the_chain_is_queried_once_no_earlier_transaction_can_land(
     scene: Scene,
 ) -> None:
     await scene.play.create()
@@ -164,7 +164,7 @@ async def test_the_chain_is_asked_once_nothing_of_before_can_land_and_not_earlie
     [
         (LAST + BEHIND, LAST + BEHIND + 1),
         (LAST + 1, LAST + 2),
-        (LAST + BEHIND + 1, LAST + 1),  # of another chain: it would be waited for for ever
+        (LAST + BEHIND + 1, LAST + 1),  # of another chain: the wait for it would never end
         (LAST - 1, LAST + 1),
     ],
 )
@@ -318,7 +318,9 @@ async def test_a_repair_that_lost_its_lock_creates_no_log(scene: Scene) -> None:
     assert await scene.log.load([order_id]) == heads, "nothing was replaced"
 
 
-async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scene) -> None:
+async def test_a_log_rebuild_that_broke_off_is_completed_only_by_another_rebuild(
+    scene: Scene,
+) -> None:
     """Otherwise a log that lost sends would continue without a query of the chain."""
     from engine.recovery import Step, Words, diagnose, plan
 
@@ -341,7 +343,7 @@ async def test_a_founding_that_broke_off_is_ended_by_a_founding_only(scene: Scen
     assert plan(await diagnose(scene.log, scene.archive), "", Words()).faults == []
 
 
-# -- what is said of an order that was executed ----------------------------------------------------
+# -- the events of an order that was executed ------------------------------------------------------
 
 
 def order_after(*facts: Fact) -> Order:
@@ -356,7 +358,7 @@ def order_after(*facts: Fact) -> Order:
 CREATED_AT = (RoutingStarted(), routed(), TransactionBuilt(1, "ours", 9, SecretBytes(b"raw")))
 SETTLED: dict[str, tuple[tuple[Fact, ...], list[str], type[Fact] | None]] = {
     "not executed": ((), [], None),
-    "by a transaction that nobody knows": ((), ["theirs"], OrderParked),
+    "by an unknown transaction": ((), ["theirs"], OrderParked),
     "by the one that was made": (CREATED_AT, ["ours"], TransactionSubmitted),
     "by another than the one that was made": (CREATED_AT, ["theirs"], OrderParked),
     "twice": (CREATED_AT, ["ours", "theirs"], OrderParked),

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
-import redis
 
 from engine.commands import repair
 from engine.doctor import archive as archive_doctor
@@ -30,7 +29,7 @@ from projections.postgres.order_rows import columns
 from stages.venues.simulated.venue import Simulation
 from tests.conftest import Servers
 from tests.integration.test_damage import ARCHIVE, BESIDE, LOG
-from tests.support.log.damaged import CHAIN, Records, Template, build_template, copied
+from tests.support.log.damaged import CHAIN, Records, Template, built_template, copied
 from tests.support.log.projected import projected, projecting
 from tests.support.log.workers import ACCOUNT, Crew
 
@@ -100,17 +99,8 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def template(servers: Servers) -> Iterator[Template]:
-    with redis.Redis.from_url(servers.redis_url) as client:
-        client.flushdb()
-    name, result = build_template(servers.redis_url, servers.database_url)
-    yield result
-
-    async def drop() -> None:
-        server = await asyncpg.connect(servers.database_url)
-        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await server.close()
-
-    asyncio.run(drop())
+    with built_template(servers.redis_url, servers.database_url) as template:
+        yield template
 
 
 @pytest.fixture
@@ -241,17 +231,17 @@ def meta(**fields: Any) -> Harm:
 
 DAMAGE["meta"] = {
     "no position": meta(position=None),
-    "a position that is no number": meta(position="x"),
+    "a position that is not a number": meta(position="x"),
     "no epoch": meta(epoch=None),
     "another epoch": meta(epoch=9),
     "no layout": meta(layout=None),
     "another layout": meta(layout="77"),
     "another chain": meta(chain="local"),
     "the mark of a halt": meta(halted=None),
-    "a suspension that nobody lifts": meta(suspended="because"),
+    "a suspension that is never lifted": meta(suspended="because"),
     "no number of the news": meta(news=None),
-    "news that are no number": meta(news="x"),
-    "a base that is no number": meta(base="x"),
+    "news that are not a number": meta(news="x"),
+    "a base that is not a number": meta(base="x"),
 }
 
 
@@ -283,7 +273,7 @@ DAMAGE["heads"] = {
 }
 DAMAGE["lists"] = {
     "open orders are deleted": lambda s: s.client.delete(s.log.keys.open),
-    "a member is no order": lambda s: s.client.zadd(s.log.keys.open, {"x": 1}),
+    "a member is not an order": lambda s: s.client.zadd(s.log.keys.open, {"x": 1}),
     "open orders are a string": lambda s: s.client.set(s.log.keys.open, "x"),
     "parked orders are deleted": lambda s: s.client.delete(s.log.keys.parked),
     "an order is listed as parked": lambda s: s.client.zadd(s.log.keys.parked, {s.begun: 1}),
@@ -296,9 +286,7 @@ DAMAGE["inboxes"] = {
         s.log.keys.inbox("router"), maxlen=0, approximate=False
     ),
     "one is a string": lambda s: s.client.set(s.log.keys.inbox("router"), "x"),
-    "an entry has no field of ours": lambda s: s.client.xadd(
-        s.log.keys.inbox("router"), {"x": "y"}
-    ),
+    "an entry has no known field": lambda s: s.client.xadd(s.log.keys.inbox("router"), {"x": "y"}),
 }
 
 
@@ -355,7 +343,7 @@ async def test_undamaged_records_need_no_repair(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("harm", CASES)
-async def test_the_doctors_advice_leads_out_of_every_damage(
+async def test_the_doctors_advice_repairs_every_damage(
     scene: Scene, harm: Harm, request: pytest.FixtureRequest
 ) -> None:
     await harm(scene)

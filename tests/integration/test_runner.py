@@ -88,7 +88,7 @@ async def test_an_order_that_meets_a_bug_is_parked_with_its_reason_and_others_co
         assert {order_id for order_id, _ in await team.log.parked()} == set(bad)
         await team.settled("builder")
         assert (await team.log.lag())["builder"].orders == 0
-        # A parked order owes nothing until somebody replays it.
+        # A parked order has no next stage until it is replayed.
         await buggy.stop()
         await team.worker("builder")
         await team.append(bad[0], OrderRequeued("fixed", "me"))
@@ -209,7 +209,7 @@ async def test_a_stopped_worker_returns_its_orders_and_no_attempt_is_counted(
             worker.patience(0.05)
             await worker.stop()
         gate.open.set()
-        # Nobody's lease ran out: what is done now was put back.
+        # No lease ran out: what is done now was returned.
         for name in ("router", "builder", "submitter", "confirmer"):
             await team.worker(name, lease_ms=NEVER_MS)
         assert await team.ended(ids) == ["confirmed"] * 6
@@ -238,7 +238,7 @@ async def test_entries_delivered_in_a_lost_answer_are_delivered_again(
     redis_url: str, tmp_path: Path
 ) -> None:
     async with crew(redis_url, tmp_path) as team, proxied(redis_url) as proxy:
-        # The inbox alone goes through the proxy. Nobody could take over: the leases never end.
+        # The inbox alone goes through the proxy. No worker can take over: the leases never end.
         far = EventLog(proxy.url, build="far")
         await far.open()
         log = EventLog(team.url, build="worker")
@@ -351,7 +351,7 @@ async def test_slow_work_that_is_renewed_is_not_taken_over(redis_url: str, tmp_p
         await until(renewed)
         stage = gated(team.stage("router"), Gate())
         other = await team.worker(stage, lease_ms=LEASE_MS)
-        await until(lambda: other._inbox._reader.connects)  # it has found nothing to take over
+        await until(lambda: other._inbox._reader.connects)  # its first claim is over
         assert (other.held_orders, worker.held_orders) == (0, 3)
         gate.open.set()
         await team.until(lambda: len(team.of(OrderRouted)) == len(ids))

@@ -1,4 +1,4 @@
-"""A parked order is closed by the chain's record, once, with what moved; else nothing is said."""
+"""A parked order is settled by its record on the chain, once, with the amounts that moved."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_an_order_executed_according_to_a_repair_is_confirmed_with_the_amo
         listed = await scene.archive.order(order_id)
         assert listed is not None
         assert (listed.status, listed.parked, listed.signature) == ("confirmed", "", signature)
-        # Once more, by whoever: nothing is said.
+        # A second settlement appends no event.
         position = await scene.log.position()
         assert (await operator.settle(order_id)).already
         assert (await operator.settle(order_id, signature)).already
@@ -259,7 +259,7 @@ async def test_an_order_that_changes_during_the_chain_query_is_decided_again(
 
     async def slow(order: Order) -> list[Any]:
         versions.append(order.version)
-        if len(versions) == 1:  # somebody else says something of it meanwhile
+        if len(versions) == 1:  # another process appends to it meanwhile
             await operator.scene.crew.append(
                 order_id, OrderParked("repair", executed_reason(["sig-1"]), "engine")
             )
@@ -271,7 +271,7 @@ async def test_an_order_that_changes_during_the_chain_query_is_decided_again(
     assert (done.order.version, done.order.amount_out) == (5, 5)
 
 
-# -- transactions that nobody knows ----------------------------------------------------------------
+# -- unknown transactions --------------------------------------------------------------------------
 
 
 async def test_an_unrecorded_transaction_settles_only_the_order_that_it_fits(

@@ -39,7 +39,7 @@ async def _dripping(port: int, head: bytes, drip: bytes) -> float:
     return time.monotonic() - began
 
 
-async def test_a_head_that_drips_in_is_cut_off() -> None:
+async def test_slowly_sent_request_headers_close_the_connection() -> None:
     runner = make_runner(web.Application(), idle_s=CUT_S)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -50,7 +50,7 @@ async def test_a_head_that_drips_in_is_cut_off() -> None:
     assert took > CUT_S / 2
 
 
-async def test_a_body_that_drips_in_is_a_problem_and_the_connection_ends(redis_url: str) -> None:
+async def test_a_slowly_sent_body_is_a_problem_and_the_connection_ends(redis_url: str) -> None:
     async def hasty(request: web.Request) -> bytes:
         return await body.body_of(request, CUT_S)
 

@@ -335,7 +335,7 @@ async def test_data_of_a_stalled_chain_is_not_quoted(world: World) -> None:
             return world.cache.quotable(POOL).clock.slot > 1000
         return False
 
-    await until(quotable, "quotes, once the chain goes on")
+    await until(quotable, "quotes, once the chain continues")
 
 
 async def test_the_cache_outlives_its_nodes(world: World) -> None:
@@ -645,7 +645,7 @@ async def test_amounts_that_are_not_available_yet_are_reported_later(world: Worl
     assert await world.outcomes(sent) == [Outcome("unknown", reason="details-not-available")]
     world.details[sent.signature] = {"slot": 1002, "meta": None}
     assert (await world.outcomes(sent))[0].state == "unknown"
-    old = replace(sent, submitted_at_us=1)  # by now it is no matter of a moment
+    old = replace(sent, submitted_at_us=1)  # by now waiting will not help
     landed = "it landed in slot 1001, and no node shows its balances"
     assert await world.outcomes(old) == [
         Outcome("unknown", reason="details-not-available", detail=landed)
@@ -829,7 +829,7 @@ async def test_skipped_slots_do_not_make_a_restored_node_a_witness(world: World)
     sent = await world.built()
     assert sent.least_slot == 1000
     world.slot, world.finalized = 901_200, (901_150, 1051)
-    world.first_slot = 900_000  # restored when the cluster went on: it lacks the block of slot 1002
+    world.first_slot = 900_000  # restored when the cluster resumed: it lacks the block of slot 1002
     assert (await world.outcome_with_height(sent)).finalized_height == 0
     world.first_slot = 900
     assert (await world.outcomes(sent))[0].finalized_height == 1051
@@ -939,7 +939,7 @@ async def test_a_chain_that_finalizes_nothing_is_in_doubt_though_its_slots_advan
 ) -> None:
     young = await world.built()
     old = replace(young, submitted_at_us=1)
-    assert await world.outcome_with_height(old) == Outcome("absent"), "it went on a moment ago"
+    assert await world.outcome_with_height(old) == Outcome("absent"), "it resumed a moment ago"
     monkeypatch.setattr("stages.venues.solana.outcomes.finalized.DOUBT_AFTER_S", 0.0)
     told = []
     for _ in range(2):

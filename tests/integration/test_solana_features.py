@@ -454,7 +454,7 @@ async def test_a_configured_version_is_kept_and_readyz_shows_that_nodes_refuse_i
         await world.chain.build(order())
     assert refused.value.retryable
     assert world.features.fault.startswith("TX_VERSION=1: no node takes transaction v1")
-    assert await world.features.unsuited() == "", "nodes change: a start goes on"
+    assert await world.features.unsuited() == "", "nodes change: a start continues"
 
 
 async def test_a_send_refused_for_its_version_is_reported(world: FeaturedWorld) -> None:

@@ -115,7 +115,7 @@ async def test_a_proof_needs_one_of_three_methods(nodes: list[Node]) -> None:
     assert text.startswith("getFirstAvailableBlock: 127.0.0.1: -32601")
 
 
-async def test_a_plan_of_few_accounts_serves_and_is_named(nodes: list[Node]) -> None:
+async def test_a_plan_with_a_small_account_limit_is_served_and_reported(nodes: list[Node]) -> None:
     def few(params: Any) -> Any:
         if len(params[0]) > 5:
             raise HttpError(413, '{"error": {"code": -32602, "message": "limited to a 5 range"}}')

@@ -19,7 +19,7 @@ BREATH = ["RoutingStarted", "OrderRouted", "TransactionBuilt", "TransactionSubmi
 
 
 async def batches(team: Crew) -> list[int]:
-    """How many events each append said."""
+    """How many events each append wrote."""
     reader = team.log.reader("batches")
     lens = [len(batch.records) for batch in await reader.read(0)]
     await reader.close()

@@ -176,7 +176,7 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
             assert await reader.closed() == 4401
 
 
-async def test_while_the_log_is_silent_a_good_key_stays_good(
+async def test_a_valid_key_stays_valid_while_the_log_does_not_answer(
     redis_url: str, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outage does not revoke keys: streams stay open."""

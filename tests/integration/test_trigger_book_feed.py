@@ -9,6 +9,7 @@ import pytest
 from events.log import EventLog, LogTruncated, PairLeases
 from events.types import OrderArmed
 from tests.support.log.log_server import LogServer
+from tests.support.log.opened import opened_leases, opened_log
 from tests.support.log.played import Play
 
 ORDERS = 300
@@ -17,17 +18,14 @@ ORDERS = 300
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 @pytest.fixture
 async def watches(log: EventLog) -> AsyncIterator[PairLeases]:
-    pair_leases = log.watches("one", lease_ms=60_000)
-    yield pair_leases
-    await pair_leases.close()
+    async with opened_leases(log) as pair_leases:
+        yield pair_leases
 
 
 async def resting(log: EventLog, count: int) -> list[str]:

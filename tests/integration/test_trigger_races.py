@@ -24,6 +24,7 @@ from stages.triggers.writer import TriggerWriter
 from stages.venues import PoolEvent, Tick
 from stages.venues.simulated.venue import DEXES, SimulatedVenue, Simulation
 from stages.venues.venue_group import VenueGroup
+from tests.support.log.opened import opened_log
 from tests.support.log.played import Play, after_submission, routed
 from tests.support.waits import HANG_S
 
@@ -34,10 +35,8 @@ LIMIT = OrderSubmitted(
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 class Overtaken(TriggerWriter):

@@ -8,15 +8,14 @@ import pytest
 
 from events.ids import new_order_id
 from events.log import AppendResult, AppendStatus, EventLog, Idempotency
+from tests.support.log.opened import opened_log
 from tests.support.log.played import ACCOUNT, submitted
 
 
 @pytest.fixture
 async def log(redis_url: str) -> AsyncIterator[EventLog]:
-    opened = EventLog(redis_url, build="test")
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened_log(redis_url) as log:
+        yield log
 
 
 async def posted(log: EventLog, digest: bytes, *names: tuple[str, str]) -> tuple[str, AppendResult]:

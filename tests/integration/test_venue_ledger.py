@@ -36,7 +36,7 @@ async def folder(tmp_path: Path) -> Path:
 
     for words in (ONCE, TWICE, f"{TWICE}/2"):
         await land(words)
-    for words in (ONCE, "dust", "dust"):  # no swaps: anybody may write a memo
+    for words in (ONCE, "dust", "dust"):  # no swaps: any signer may write a memo
         await note(words)
     await land(FAILED, poor=True)
     await land(DROPPED)

@@ -113,7 +113,7 @@ class Scene:
         async def nothing(*_: object, **__: object) -> tuple[int, list[str]]:
             listens.set()
             await asyncio.Event().wait()
-            raise AssertionError("nobody wakes it")
+            raise AssertionError("no event wakes it")
 
         watcher._watches.news = nothing  # type: ignore[method-assign]
         await asyncio.wait_for(listens.wait(), HANG_S)
@@ -131,7 +131,7 @@ class Scene:
         await until(lambda: done["claims"] >= rounds)
 
     async def caught_up(self, watcher: Watcher) -> None:
-        """It follows all pairs there are, through the last slot, and has said so."""
+        """It follows all pairs, through the last slot, and has recorded that."""
         await until(
             lambda: (
                 watcher._built.is_set()

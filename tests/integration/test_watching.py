@@ -139,7 +139,7 @@ async def test_a_sniper_order_is_triggered_routed_built_and_sent_in_one_append(
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
         await team.worker("watcher")
-        await team.worker("confirmer")  # nobody else: what runs ahead needs none of them
+        await team.worker("confirmer")  # no other stage: fused stages need no worker of their own
         await team.watching(ahead=AHEAD)
         ids = [await team.place(SNIPER) for _ in range(5)]
         assert await team.ended(ids) == ["confirmed"] * 5
@@ -262,7 +262,7 @@ async def test_ticks_during_a_halt_trigger_no_order_after_a_takeover(
 
 
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
-async def test_an_order_for_now_or_never_fails_in_a_halt(
+async def test_an_ioc_or_fok_order_fails_during_a_halt(
     redis_url: str, tmp_path: Path, time_in_force: str
 ) -> None:
     async with crew(redis_url, tmp_path, MOVING) as team:
@@ -345,7 +345,7 @@ async def test_a_stopping_watcher_releases_its_pairs_at_once(
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["log fails", "watcher stops"])
-async def test_a_pair_whose_release_fails_is_released_all_the_same(
+async def test_a_pair_whose_release_fails_is_released_by_a_retry(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
     *known, new = TOKENS

@@ -136,7 +136,7 @@ async def test_one_socket_follows_many_orders_by_message(gateway: Served) -> Non
 async def test_a_late_subscription_to_an_order_gets_every_step(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "LINGER_S", 0.0)  # the log is followed for nobody, not even shortly
+    monkeypatch.setattr(feeds, "LINGER_S", 0.0)  # no reads without subscribers
     order_id = await gateway.accepted()
     async with follow(gateway) as ws:
         await ws.send_json({"orderId": order_id})

@@ -1,9 +1,13 @@
-"""The prose of the project, by kind: documents, docstrings, and texts that users read."""
+"""The prose of the project, by kind: documents, docstrings, comments, and texts that users read."""
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import subprocess
+import tokenize
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -118,3 +122,68 @@ def message_strings(*folders: str) -> Iterator[Text]:
     for folder in folders:
         texts = (text for text, alone in strings(folder) if not alone)
         yield from (text for text in texts if " " in text.text.strip())
+
+
+LINE_COMMENTS = {
+    ".conf": "#", ".css": "", ".html": "", ".js": "//", ".lua": "--", ".mjs": "//", ".sh": "#",
+    ".sql": "--", ".toml": "#", ".yaml": "#", ".yml": "#", "": "#",
+}  # fmt: skip
+"""What begins a comment in a file of each kind; "" is that of Makefile, Dockerfile and scripts."""
+BLOCK_COMMENT = re.compile(r"/\*(.*?)\*/|<!--(.*?)-->", re.DOTALL)
+DATA = ("docs/screenshots/", "projections/postgres/migrations/", "tests/vectors/")
+"""Recorded, or never changed once they are applied."""
+
+
+def tracked() -> list[Path]:
+    """The files of the project, but for `DATA`."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    names = (name for name in listed.stdout.splitlines() if not name.startswith(DATA))
+    return [path for name in names if (path := ROOT / name).is_file()]
+
+
+def comments_of(name: str, text: str) -> Iterator[tuple[int, str]]:
+    """The comments of a file of any kind, numbered by line."""
+    suffix = Path(name).suffix if not Path(name).name.startswith(".env") else ""
+    if suffix == ".py":
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    elif suffix in LINE_COMMENTS:
+        if suffix in (".css", ".html", ".js", ".mjs"):
+            for block in BLOCK_COMMENT.finditer(text):
+                first = text.count("\n", 0, block.start()) + 1
+                lines = (block[1] or block[2] or "").splitlines()
+                yield from enumerate(lines, start=first)
+        if mark := LINE_COMMENTS[suffix]:
+            begin = re.compile(rf"(?:^|\s){re.escape(mark)}(.*)")
+            for number, line in enumerate(text.splitlines(), start=1):
+                if hit := begin.search(line):
+                    yield number, hit[1]
+
+
+def comments() -> Iterator[Text]:
+    """The comments of every file: of code, tests, scripts, styles, pages and configuration."""
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if Path(name).suffix in (*LINE_COMMENTS, ".py") or Path(name).name.startswith(".env"):
+            text = path.read_text(encoding="utf-8")
+            for line, words in comments_of(name, text):
+                yield Text(f"{name}:{line}", re.sub(r"`[^`]*`", "`", words))
+
+
+def mutant_descriptions() -> Iterator[Text]:
+    """What each planted bug does, in the tables of `tests/mutants`."""
+    for path in sorted((ROOT / "tests/mutants/rules").glob("*.toml")):
+        for row in tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]:
+            yield Text(f"{path.name}: {row['id']}", row["bug"])
+
+
+def configuration_texts() -> Iterator[Text]:
+    """The texts of alerts and dashboards, line by line."""
+    for path in sorted((ROOT / "deploy").rglob("*.*")):
+        name = path.relative_to(ROOT).as_posix()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if re.search(r'"?(title|description|summary)"?:', line):
+                yield Text(f"{name}:{number}", line)

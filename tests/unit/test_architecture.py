@@ -394,11 +394,11 @@ REVEAL_IN = {
     "engine/client/transport.py": "the header of a request",
     "engine/commands/keys.py": "a new key, printed once",
     "engine/commands/settings.py": "whether the wallet's key is a file",
-    "engine/commands/up.py": "the URL of our own local chain",
+    "engine/commands/up.py": "the URL of the local chain",
     "engine/doctor/archive.py": "to connect",
     "engine/doctor/chain.py": "the host of a node",
     "engine/doctor/machine.py": "whether the wallet's key is a file",
-    "engine/embedded/localnet.py": "the port of our own local chain",
+    "engine/embedded/localnet.py": "the port of the local chain",
     "engine/telemetry/otlp.py": "to connect",
     "engine/telemetry/scrubbing.py": "what is to be masked",
     "engine/settings.py": "the environment of a child, and whether a URL is one",
@@ -500,7 +500,7 @@ ALLOWED = {
 }
 
 
-def test_settings_that_open_doors_have_the_type_of_secrets() -> None:
+def test_settings_that_may_hold_credentials_have_the_type_of_secrets() -> None:
     for field in msgspec.structs.fields(Settings):
         words = set(field.name.split("_"))
         if words & {"url", "endpoint", "key", "keypair", "token", "password", "secret", "headers"}:

@@ -31,7 +31,7 @@ def test_every_planted_bug_fits_the_code_and_names_its_tests() -> None:
     assert faults(load()) == []
 
 
-def test_there_are_bugs_of_every_safety_rule() -> None:
+def test_every_safety_rule_has_planted_bugs() -> None:
     mutants = load()
     assert len(mutants) >= LEAST
     assert {mutant.rule for mutant in mutants} == RULES
@@ -51,14 +51,14 @@ def test_there_are_bugs_of_every_safety_rule() -> None:
         ({"tests": ["test_b.py"]}, "there is no test test_b.py"),
     ],
 )
-def test_a_bug_that_does_not_fit_is_named(
+def test_a_planted_bug_that_does_not_fit_the_code_is_reported(
     root: Path, change: dict[str, object], fault: str
 ) -> None:
     text = "; ".join(faults([replace(SOUND, **change)], root))
     assert (fault in text) if fault else not text
 
 
-def test_two_bugs_have_two_ids(root: Path) -> None:
+def test_two_planted_bugs_with_one_id_are_refused(root: Path) -> None:
     assert faults([SOUND, SOUND], root) == ["id: 2 mutants have this id"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("engine", "events", "gateway", "projections", "stages", "tests")
+FOLDERS = (".ci", "docs/examples", "engine", "events", "gateway", "projections", "stages", "tests")
 PARTS = (
     "amiss", "anew", "anybody", "desk", "everybody", "found", "made", "nobody", "said", "saying",
     "says", "scribe", "somebody", "wanted", "who", "whoever", "whom",

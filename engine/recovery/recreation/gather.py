@@ -52,7 +52,7 @@ async def checkpoint_of(archive: Archive) -> Checkpoint:
     if checkpoint is None and await archive.read(0, 1):
         raise RepairError("the archive has events and no checkpoint: restore it from a backup")
     if checkpoint is None or not checkpoint.position:
-        raise RepairError("the archive is empty: there is nothing to found a log from")
+        raise RepairError("the archive is empty: there is nothing to recreate a log from")
     return checkpoint
 
 

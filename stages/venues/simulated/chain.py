@@ -96,7 +96,7 @@ class SimulatedChain:
             await asyncio.sleep(self._simulation.latency_ms / 1000)
         refused = lost = 0
         with self._ledger.writing() as ledger:
-            # Inside the lock: a process that is stopped here and goes on after the transaction
+            # Inside the lock: a process that is stopped here and resumes after the transaction
             # expired must not land it, as no real chain would.
             height = self._simulation.height()
             landed, refused, lost = self._accept([raw.reveal() for raw in transactions], height)
@@ -116,7 +116,7 @@ class SimulatedChain:
             signature = signature_of(raw)
             if "NEVER" in tokens or height > transaction.last_valid_height:
                 continue
-            # A rebroadcast draws anew, or one unlucky send would be unlucky for ever.
+            # A rebroadcast draws again, or one unlucky send would be unlucky each time.
             if self._simulation.fails(signature, "send", height // 4):
                 refused += 1
                 continue
@@ -147,7 +147,7 @@ class SimulatedChain:
             amount_in=amount_in if ok else 0,
             amount_out=amount_out if ok else 0,
             reason="" if ok else "slippage-exceeded",
-            # At once, unless it is to be in doubt: whoever asks may have read its clock before.
+            # At once, unless it is to be in doubt: a query may have read its clock before.
             visible_us=time.time_ns() // 1000 + doubt_ms * 1000 if doubt_ms else 0,
         )
 
@@ -159,7 +159,7 @@ class SimulatedChain:
             orders = [_decoder.decode(transaction.raw.reveal()).order_id for transaction in sent]
             landed = self._ledger.find(orders)
             if any(t.last_valid_height < finalized and t.signature not in landed for t in sent):
-                with self._ledger.writing():  # nobody is in the middle of landing one of them
+                with self._ledger.writing():  # waits for a landing under way
                     landed = self._ledger.find(orders)
         except OSError:
             return [Outcome("unknown", reason="ledger-unavailable")] * len(sent)

@@ -231,7 +231,7 @@ class SolanaChain:
             simulation = await self._simulated(trial, version)
             measured = await measuring or 0
         finally:
-            measuring.cancel()  # nobody waits for it where the simulation is refused
+            measuring.cancel()  # not needed where the simulation is refused
         loaded = max(measured, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
         return Budget(
             self._cu_limit(simulation, draft, crossings),

@@ -102,7 +102,7 @@ class ToyFamily:
         return ToyPool(address, OWNER, *keys, *reserves)  # type: ignore[arg-type]  # 4 and 2
 
     def write(self, after: Pool, accounts: MutableMapping[str, bytearray]) -> None:
-        raise AssertionError("nobody executes swaps of toys")
+        raise AssertionError("swaps of toys are never executed")
 
     def instruction(
         self, pool: Any, a_to_b: bool, terms: SwapTerms, use: SwapAccounts

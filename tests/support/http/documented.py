@@ -89,7 +89,7 @@ class Checker:
             if operation is not None and "101" in operation["responses"]:
                 _following.set((self, request.path))
             response = await handler(request)
-            if request.method == "OPTIONS":  # CORS speaks of an API, and is no part of it
+            if request.method == "OPTIONS":  # a CORS preflight is not part of the API
                 return response
             body = b""
             if operation is not None and request.match_info.route.resource is not None:

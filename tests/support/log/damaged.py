@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import redis
 import redis.asyncio
 
 from events.archive import Archive
@@ -62,7 +63,7 @@ def asked(order_type: str = "market", **fields: Any) -> OrderSubmitted:
 
 
 async def submit(log: EventLog, fact: OrderSubmitted, *more: Fact, wait_ms: int = 0) -> str:
-    """An order under the names of its request, and what is said of it then."""
+    """An order under the names of its request, with the facts that follow."""
     order_id = new_order_id()
     names = names_of(log.keys, ACCOUNT, order_id, fact)
     request, _ = log.build_creation(order_id, ACCOUNT, fact, names)
@@ -111,7 +112,7 @@ async def make(redis_url: str, database_url: str) -> Template:
             orders["waiting"] = waiting
             await engine_switch.halt(log, "odd prices", "ann")
             archived = await projected(log, archive)
-        # … and what nobody has archived yet.
+        # … and events that are not archived yet.
         await append_facts(log, orders["unnamed"], routed())
         orders["late"] = await submit(log, asked(client_order_id="late"))
         position = await log.position()
@@ -175,19 +176,33 @@ async def _shared(template: Template) -> AsyncIterator[str]:
     yield template.database
 
 
-def build_template(redis_url: str, server_url: str) -> tuple[str, Template]:
-    """The template, in a database of its own: (name of that, template)."""
+@contextlib.contextmanager
+def built_template(redis_url: str, server_url: str) -> Iterator[Template]:
+    """The template, in a Redis that is emptied and in a database of its own, dropped afterwards."""
 
-    async def work() -> Template:
-        server = await asyncpg.connect(server_url)
-        try:
+    async def build() -> Template:
+        async with _server(server_url) as server:
             await server.execute(f"CREATE DATABASE {name}")
             async with asyncio.timeout(60):
                 return await make(
                     redis_url, urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
                 )
-        finally:
-            await server.close()
+
+    async def drop() -> None:
+        async with _server(server_url) as server:
+            await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     name = f"test_{secrets.token_hex(6)}"
-    return name, asyncio.run(work())
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    yield asyncio.run(build())
+    asyncio.run(drop())
+
+
+@contextlib.asynccontextmanager
+async def _server(server_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    server = await asyncpg.connect(server_url)
+    try:
+        yield server
+    finally:
+        await server.close()

@@ -1,4 +1,4 @@
-"""Plays the stages: appends by hand what they would have said, for tests of what reads the log."""
+"""Plays the stages: appends events by hand, for tests of readers of the log."""
 
 from __future__ import annotations
 

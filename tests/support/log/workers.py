@@ -160,7 +160,7 @@ class Watcher(TriggerRunner):
 
 
 class Crew:
-    """Workers over one log, and what they said."""
+    """Workers over one log, and the events that they appended."""
 
     def __init__(self, url: str, ledger: Path, simulation: Simulation) -> None:
         self.url = url

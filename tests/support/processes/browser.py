@@ -48,7 +48,7 @@ class Page:
         tab.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _output(self, message: ConsoleMessage) -> None:
-        # It says nothing at all there. What a request was refused with is said by the browser.
+        # Chromium reports a refused request without a text of its own.
         self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     async def eval(self, expression: str) -> Any:

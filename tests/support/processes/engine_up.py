@@ -74,7 +74,7 @@ five processes read, the chain alone kept a core busy.
 
 
 class Answer(NamedTuple):
-    """What the gateway said, and how long it took."""
+    """The response of the gateway, and how long it took."""
 
     status: int
     body: Any
@@ -358,8 +358,8 @@ class Engine:
             if isinstance(event.fact, TransactionSubmitted)
         }
         rows = self.ledger()
-        assert {row.order_id for row in rows} <= self.accepted, "the venue has an order of nobody"
-        assert {row.signature for row in rows} <= signatures, "sent before it was said"
+        assert {row.order_id for row in rows} <= self.accepted, "the venue has an unknown order"
+        assert {row.signature for row in rows} <= signatures, "sent before it was recorded"
         executed = Counter(row.order_id for row in rows if row.ok)
         by_signature = {row.signature: row for row in rows if row.ok}
         for order_id, event in last.items():
@@ -369,7 +369,7 @@ class Engine:
                 row = by_signature[event.fact.signature]
                 assert (row.order_id, row.amount_out) == (order_id, event.fact.amount_out)
             else:
-                assert executed[order_id] == 0, f"executed, but said to be otherwise: {event}"
+                assert executed[order_id] == 0, f"executed, but recorded otherwise: {event}"
 
     async def assert_witnessed(self) -> None:
         """The subscriber got every event once, in order, however often it had to come back."""

@@ -23,7 +23,7 @@ def test_a_read_error_is_printed_in_one_line(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), RecursionError(), NotImplementedError()])
-def test_a_bug_is_not_called_an_unreadable_record(error: Exception) -> None:
+def test_a_programming_error_is_not_reported_as_an_unreadable_record(error: Exception) -> None:
     async def work() -> int:
         raise error
 

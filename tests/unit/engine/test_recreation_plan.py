@@ -42,7 +42,7 @@ def gathered(archived: Iterable[Sequence[Stored]], left: list[list[Stored]]) -> 
     return Gathered(histories, last, [], leftovers, 0, [])
 
 
-def test_orders_of_the_leftovers_continue_behind_the_archive() -> None:
+def test_events_left_in_the_log_get_positions_behind_the_archive() -> None:
     left = [written(7, RoutingStarted()), written(3)]
     adopted = adopt(gathered([written(1)], left))
     positions = [adopted.histories[order_id].positions for order_id in adopted.ids]

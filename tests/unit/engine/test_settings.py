@@ -73,7 +73,7 @@ def test_an_unknown_key_in_the_file_names_the_nearest_setting(tmp_path: Path) ->
         load({}, file)
 
 
-def test_a_former_name_is_refused_with_the_name_of_now(tmp_path: Path) -> None:
+def test_a_former_setting_name_is_refused_with_its_current_name(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("RUN_AHEAD=0\n")
     with pytest.raises(SettingsError, match=":1: RUN_AHEAD was renamed: set FUSE_STAGES instead"):
         load({}, env_file=tmp_path / "env")

@@ -121,7 +121,7 @@ def test_an_event_rewritten_with_its_own_hash_breaks_the_chain_behind_it() -> No
 
 
 def append(story: Story, fact: Fact, status: Status) -> None:
-    """A well-hashed event that no stage would have said."""
+    """A correctly hashed event that no stage would append."""
     batch = story.ended[0]
     event = Event(story.ids[0], batch.order.version + 1, 2_000, status, "main", "b", fact)  # type: ignore[arg-type]
     body = encode(event)
@@ -263,8 +263,8 @@ def stored(order: Order, by: str) -> bytes:
     changes: dict[str, dict[str, Any]] = {
         "this build": {},
         "both builds": {"trigger_price": ""},
-        "nobody: another rent": {"rent_lamports": order.rent_lamports + 1},
-        "nobody: another price": {"trigger_price": "1"},
+        "no build: another rent": {"rent_lamports": order.rent_lamports + 1},
+        "no build: another price": {"trigger_price": "1"},
     }
     return orders.encode(replace(order, **changes[by]))
 
@@ -276,8 +276,8 @@ def stored(order: Order, by: str) -> bytes:
         ("the build before", True),
         ("this build", True),
         ("both builds", True),
-        ("nobody: another rent", False),
-        ("nobody: another price", False),
+        ("no build: another rent", False),
+        ("no build: another price", False),
     ],
 )
 def test_heads_and_rows_of_an_older_build_are_sound_and_forged_ones_are_not(

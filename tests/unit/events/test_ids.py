@@ -18,7 +18,7 @@ def test_no_two_ids_are_the_same() -> None:
     assert len(ids) == 20_000
 
 
-def test_ids_sort_by_the_time_they_were_made() -> None:
+def test_order_ids_sort_by_creation_time() -> None:
     ids = [new_order_id(now_ms=ms) for ms in (1, 2, 3, 1000, 10**12)]
     assert ids == sorted(ids)
     assert first_id_at(3) <= ids[2] < first_id_at(4)

@@ -192,7 +192,7 @@ def test_a_parked_order_has_no_next_stage_until_it_is_requeued() -> None:
     assert next_stage(after(*parked)) == "router"
 
 
-def test_time_never_goes_back_within_an_order() -> None:
+def test_event_times_never_decrease_within_an_order() -> None:
     first = new_events(Order("id-1"), GENESIS, LIFE[:1], time_us=100, build="b")
     second = new_events(first.order, first.hash, LIFE[1:2], time_us=50, build="b")
     assert [e.time_us for e in first.events + second.events] == [100, 100]

@@ -70,7 +70,7 @@ FORGERIES: dict[str, Callable[[list[Shown]], Any]] = {
     "an event stands there twice": lambda events: events.insert(1, copy.deepcopy(events[1])),
     "an event is withheld that may not be": lambda events: withhold(events[0]),
     "an event is shown under another name": lambda events: rename(events[1]),
-    "bytes are no event": lambda events: flip(events[1]),
+    "bytes are not an event": lambda events: flip(events[1]),
 }
 
 

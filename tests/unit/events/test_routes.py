@@ -18,7 +18,7 @@ def test_where_the_output_is_exact_the_least_input_and_cost_wins() -> None:
     assert best_quote.best(quotes, exact_out=True) == 1
 
 
-def test_of_equals_the_first_wins_and_a_refused_quote_never() -> None:
+def test_among_equal_quotes_the_first_wins_and_a_refused_quote_never_does() -> None:
     quotes = [quote(10, 2000, 0, "price-impact-too-high"), quote(10, 9, 0), quote(10, 10, 1)]
     assert best_quote.best(quotes, exact_out=False) == 1
     assert best_quote.best(quotes[:1], exact_out=False) is None

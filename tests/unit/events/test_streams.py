@@ -71,12 +71,12 @@ def test_stored_bytes_of_older_builds_decode_and_encode_unchanged(name: str) -> 
     assert older_builds.adds(body, older_builds.NOTHING_ADDED)
 
 
-def test_a_state_of_before_the_last_fields_is_read() -> None:
+def test_a_stored_state_without_the_newest_fields_is_decoded() -> None:
     short = msgspec.msgpack.decode(bytes.fromhex(STORED["halted"][0]))[:40]
     assert streams.decode(msgspec.msgpack.encode(short)) == after(HALTED)
 
 
-def test_an_order_is_stored_as_ever() -> None:
+def test_the_stored_bytes_of_an_order_do_not_change() -> None:
     body = bytes.fromhex(
         "dc0036a469642d31a000a770656e64696e67a66d61726b6574a0a000000000c0c0c0c00000a0a0c0a0c00000c2"
         "a0a0c0a0a0a0a0a0c0a000c2000000c0c090c20000900000a0009090a0"
@@ -86,7 +86,7 @@ def test_an_order_is_stored_as_ever() -> None:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_no_such_state_is_read_as_an_order(name: str) -> None:
+def test_a_stored_engine_or_key_state_is_not_decoded_as_an_order(name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         orders.decode(bytes.fromhex(STORED[name][0]))
 

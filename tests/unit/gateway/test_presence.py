@@ -1,4 +1,4 @@
-"""How many connections there may be at once: as many as is said, and not one more."""
+"""The limit of concurrent connections is exact."""
 
 from __future__ import annotations
 

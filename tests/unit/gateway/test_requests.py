@@ -60,7 +60,7 @@ def test_the_shortest_order_gets_the_documented_defaults() -> None:
     assert fact == OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
 
 
-def test_every_field_arrives() -> None:
+def test_every_field_of_a_request_is_in_the_fact() -> None:
     fact = parsed(
         order(
             type="market",
@@ -103,7 +103,7 @@ def test_a_sniper_order_has_its_liquidity_and_price_limits() -> None:
 
 
 @pytest.mark.parametrize("in_force", ["IOC", "FOK"])
-def test_a_market_order_with_a_minimum_may_have_one_attempt_only(in_force: str) -> None:
+def test_a_market_order_with_a_minimum_may_be_ioc_or_fok(in_force: str) -> None:
     fact = parsed(order(timeInForce=in_force, minAmountOut="148"))
     assert (fact.time_in_force, fact.min_amount_out) == (in_force, 148_000_000)
 

@@ -32,7 +32,7 @@ def refused(fold: ChunkFold, record: HashedEvent) -> str:
     return "" if refusal is None else str(refusal.reason)
 
 
-def test_the_next_event_is_taken(fold: ChunkFold) -> None:
+def test_an_event_that_continues_its_order_is_accepted(fold: ChunkFold) -> None:
     assert refused(fold, RECORDS[3]) == ""
 
 
@@ -41,7 +41,7 @@ def test_an_event_that_its_order_has_is_a_duplicate(fold: ChunkFold, at: int) ->
     assert refused(fold, RECORDS[at]) == "duplicate"
 
 
-def test_an_event_that_was_not_hashed_so_is_not_chained(fold: ChunkFold) -> None:
+def test_an_event_with_a_wrong_hash_is_not_chained(fold: ChunkFold) -> None:
     for record in (
         HashedEvent(RECORDS[4].hash, RECORDS[3].body),
         HashedEvent(bytes(32), RECORDS[3].body),

@@ -25,7 +25,7 @@ ACTS = st.lists(
 
 
 class Plain:
-    """What a book is, said as simply as possible."""
+    """A trigger book as a plain list: the reference."""
 
     def __init__(self) -> None:
         self.orders: dict[str, tuple[int, int]] = {}
@@ -66,7 +66,7 @@ def test_a_trigger_book_triggers_the_same_orders_as_a_plain_list(
         assert not waiting or (book.earliest() or 0) <= min(waiting)
 
 
-def test_orders_that_left_do_not_fill_the_book() -> None:
+def test_orders_removed_from_a_trigger_book_do_not_use_its_memory() -> None:
     book = TriggerBook()
     for n in range(20_000):
         book.add("one", 1000 + n, n % 2)

@@ -139,7 +139,7 @@ def test_sends_that_other_processes_confirm_are_dropped_beyond_the_limit(
 
 
 @pytest.mark.parametrize("behind_s", [3, 600])
-async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behind_s: int) -> None:
+async def test_a_transaction_is_rebroadcast_though_clocks_disagree(behind_s: int) -> None:
     """The sender's clock is ahead, or ours was set back: the time of the send lies in the future.
 
     A transaction lives half a minute, and would be sent once only.
@@ -176,7 +176,7 @@ async def test_where_clocks_disagree_the_bytes_are_sent_again_all_the_same(behin
         ([VenueRefusal("node-refused", "-32602: too large")], True),
     ],
 )
-def test_a_transaction_is_handed_over_unless_nodes_were_away_at_each_send(
+def test_a_transaction_counts_as_sent_unless_no_node_was_reachable_at_any_send(
     errors: list[VenueRefusal | OSError | None], handed_over: bool
 ) -> None:
     sends = confirmer.Rebroadcasts()

@@ -34,7 +34,7 @@ def test_a_pair_book_begins_before_the_earliest_late_order(late: list[str]) -> N
     assert pair_book.done == pair_book.seen == 12
 
 
-def test_without_late_orders_it_continues_where_the_last_holder_was() -> None:
+def test_a_pair_book_without_late_orders_continues_at_the_slot_of_the_last_holder() -> None:
     pair_book = book(a=13, b=30)
     pair_book.begin(followed=40, late=[], now=50, floor=0)
     assert pair_book.done == 40
@@ -57,7 +57,7 @@ def test_slots_before_the_end_of_a_halt_and_future_slots_are_not_checked() -> No
     assert pair_book.done == 50
 
 
-def test_an_empty_book_begins_now() -> None:
+def test_an_empty_pair_book_begins_at_the_current_slot() -> None:
     pair_book = book()
     pair_book.begin(followed=None, late=[], now=50, floor=0)
     assert pair_book.done == 50

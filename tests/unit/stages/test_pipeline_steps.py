@@ -33,7 +33,7 @@ SENT = Transaction(1, "sig", 11, SecretBytes(b"raw"), submitted_at_us=1)
         (Order("id-1", next_attempt_at_us=NOW_US + 30_000_001), Turn.DUE),
     ],
 )
-def test_the_turn_of_an_order_follows_from_its_state(order: Order, turn: Turn | int) -> None:
+def test_the_next_stage_of_an_order_follows_from_its_state(order: Order, turn: Turn | int) -> None:
     assert decide_turn(order, RETRY, NOW_US) == turn
 
 

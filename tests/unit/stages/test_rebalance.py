@@ -49,7 +49,7 @@ def test_while_no_watcher_is_known_no_pair_is_preferred() -> None:
         "no watcher known", "without a book any more",
     ],
 )  # fmt: skip
-def test_the_changes_after_a_claim(
+def test_a_claim_determines_which_pair_books_begin_and_end(
     shares: list[str],
     followed: list[str],
     watchers: list[str],

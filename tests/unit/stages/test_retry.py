@@ -92,7 +92,7 @@ def test_an_outage_of_the_nodes_spends_no_attempt_of_any_order(
     )
 
 
-def test_an_order_of_now_or_never_does_not_wait_for_nodes() -> None:
+def test_an_ioc_or_fok_order_does_not_wait_for_nodes() -> None:
     order = given(market(min_amount_out=1, time_in_force="IOC"))
     refused(order, VenueRefusal("quotes-stale", retryable=True)).then(
         OrderFailed("router", "quotes-stale", 1)

@@ -78,7 +78,7 @@ def test_of_equal_quotes_the_first_wins() -> None:
     given(market()).when(router.decide, (RAYDIUM, equal)).then_one(OrderRouted, dex="raydium")
 
 
-def test_one_venue_that_fails_costs_its_own_quote_only() -> None:
+def test_a_failing_venue_loses_only_its_own_quote() -> None:
     routed = given(market()).when(router.decide, (NO_ROUTE, METEORA)).then_one(OrderRouted)
     assert (routed.dex, routed.quotes[0].error) == ("meteora", "no-route")
 
@@ -183,7 +183,7 @@ def test_the_least_output_of_a_limit_order_may_be_all_of_a_u64_and_no_more() -> 
         ((), "no-route", "", False),
     ],
 )
-def test_no_quote_at_all_is_retried_only_where_that_can_help(
+def test_an_order_without_quotes_is_retried_only_where_the_reason_is_retryable(
     quotes: tuple[Quote, ...], code: str, detail: str, retryable: bool
 ) -> None:
     given(market()).when(router.decide, quotes).then_refused(

@@ -356,7 +356,7 @@ def test_no_other_share_pays_more_than_the_equalised_one(
         except Rejected:
             continue
     if shares is None:
-        return  # then a single pool takes it all: nobody is worse off
+        return  # then a single pool takes it all, and pays no less
     got = sum(-s.amount_in if exact_out else s.amount_out for s in shares)
     given_side = [swap.amount_out if exact_out else swap.amount_in for swap in shares]
     assert sum(given_side) == amount
@@ -397,7 +397,7 @@ halves = st.lists(st.tuples(amounts, amounts), min_size=1, max_size=3)
 
 @given(first=halves, last=halves, least=amounts, surplus=st.integers(0, 10**9), data=st.data())
 @settings(derandomize=True)
-def test_legs_that_keep_their_terms_keep_the_orders(
+def test_legs_within_their_terms_keep_the_terms_of_the_order(
     first: list[tuple[int, int]],
     last: list[tuple[int, int]],
     least: int,

@@ -22,7 +22,7 @@ FAULTS = [VenueRefusal("venue-unavailable", "busy"), OSError("reset"), TimeoutEr
 
 
 def sent(number: int) -> Order:
-    """An order whose transaction is said to be sent, long ago."""
+    """An order whose transaction was recorded as sent, long ago."""
     facts = market(), *SENT[:2], TransactionBuilt(1, f"sig-{number}", 10, raw_of(number))
     order = given(*facts, TransactionSubmitted(1, f"sig-{number}")).state
     named: Order = replace(order, id=f"id-{number}")
@@ -67,7 +67,7 @@ async def asked(node: Node, orders: Sequence[Order]) -> list[Outcome]:
     return [await item.awaitable if isinstance(item, Later) else item for item in stage.ask(orders)]
 
 
-async def test_all_that_was_written_in_one_append_is_sent() -> None:
+async def test_all_transactions_of_one_append_are_sent() -> None:
     node, orders = Node(Outcome("absent")), [sent(n) for n in range(3)]
     after = submitter.stage(node).after
     assert after is not None
@@ -75,7 +75,7 @@ async def test_all_that_was_written_in_one_append_is_sent() -> None:
     assert node.taken == [raw_of(n) for n in range(3)]
 
 
-async def test_each_that_is_undecided_is_sent_again_with_the_bytes_that_were_recorded() -> None:
+async def test_each_undecided_transaction_is_rebroadcast_with_its_recorded_bytes() -> None:
     for state in ("absent", "unknown"):
         node = Node(Outcome(state))
         await asked(node, [sent(n) for n in range(3)])

@@ -32,7 +32,7 @@ FAILED = OrderFailed("router", "no-route", 1)
         ([CANCELLED], lambda decision: decision.then_refused(ValueError)),
     ],
 )
-def test_another_answer_than_the_expected_one_fails(
+def test_a_decision_other_than_the_expected_one_fails_the_assertion(
     answer: Sequence[Fact] | tuple[Fact, int] | NotYet, then: Callable[[Decision], object]
 ) -> None:
     decision = given(market()).when(lambda _: answer)

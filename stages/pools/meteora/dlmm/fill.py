@@ -78,7 +78,7 @@ def _fee_on_input(
     fee = fee_upon(amount, rate)
     ins, outs = _pour(amount, layers, needs, price, terms.for_y)
     _check_exact(sum(outs), left)
-    # What was rounded off stays in the vault, nobody's: the vectors' protocol fees do not have it.
+    # What was rounded off stays in the vault: the vectors' protocol fees do not have it.
     return Fill(amount + fee, left, fee, 0, ins, outs)
 
 

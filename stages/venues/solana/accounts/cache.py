@@ -20,6 +20,7 @@ from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.history import PoolHistory, SlotSnapshot
 from stages.venues.solana.accounts.pools_file import PoolsFile
 from stages.venues.solana.accounts.watched import WatchedPool, together
+from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.cluster.slot_time import SlotTime, read_pause_s, stale_s
 from stages.venues.solana.rpc.account_methods import ACCOUNTS_MAX
 from stages.venues.solana.rpc.answers import AccountInfo
@@ -46,7 +47,7 @@ class Quotable(NamedTuple):
     clock: Clock
 
 
-class AccountCache:
+class AccountCache(PollingLoop):
     """The pools of a POOLS file, as of the newest slot."""
 
     def __init__(
@@ -66,7 +67,6 @@ class AccountCache:
         """How often all accounts were read: several readings of a slot may differ."""
         self._advanced_s = -inf
         self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._failing = False
         self._unread = ""
         """Why the last reading failed; empty where it did not."""
@@ -160,18 +160,6 @@ class AccountCache:
             ) from None
 
     # -- keeping it ---------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begins to read, in this loop; nothing if that was done before."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stops reading."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def _run(self) -> None:
         while True:

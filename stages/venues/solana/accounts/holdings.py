@@ -11,6 +11,7 @@ import structlog
 from solders.pubkey import Pubkey
 
 from stages.venues import VenueRefusal
+from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_account
 
@@ -21,7 +22,7 @@ KEPT_S = 30.0
 _log = structlog.get_logger()
 
 
-class WrappedAccount:
+class WrappedAccount(PollingLoop):
     """Asks in the background, while it matters."""
 
     def __init__(self, rpc: Rpc, owner: Pubkey, matters: Callable[[], bool]) -> None:
@@ -30,23 +31,10 @@ class WrappedAccount:
         self._matters = matters
         self._exists = False
         self._read_s = -inf
-        self._task: asyncio.Task[None] | None = None
 
     def exists(self) -> bool | None:
         """Whether the account exists; None: not known."""
         return self._exists if time.monotonic() - self._read_s < KEPT_S else None
-
-    def start(self) -> None:
-        """Begins to ask, in this loop; nothing if that was done before."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stops asking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def ask(self) -> bool:
         """Asks once. Raises VenueRefusal, and changes nothing then."""

@@ -19,6 +19,7 @@ import structlog
 
 from stages.venues import VenueRefusal
 from stages.venues.consensus import Consensus
+from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.rpc.errors import NotServed, RpcError
 from stages.venues.solana.rpc.methods import Rpc
 
@@ -45,7 +46,7 @@ class ConsensusFacts(msgspec.Struct, frozen=True, rename="camel"):
     """From when on a transaction counts as a fill."""
 
 
-class Commitments:
+class Commitments(PollingLoop):
     """The commitments to ask with; one object a process."""
 
     def __init__(self, rpc: Rpc, setting: Setting) -> None:
@@ -53,7 +54,6 @@ class Commitments:
         self._setting = setting
         self._confirmed_is_gone = False
         self._known = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.consensus: Consensus | None = None
         """The consensus of the cluster; None: not known yet."""
 
@@ -113,18 +113,6 @@ class Commitments:
     async def known(self) -> None:
         """Returns once a node has answered."""
         await self._known.wait()
-
-    def start(self) -> None:
-        """Begins to ask, in this loop; nothing if that was done before."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stops asking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def _run(self) -> None:
         while self.consensus != "alpenglow":  # nothing leads back

@@ -19,6 +19,7 @@ import structlog
 
 from events.metrics import VERSION_REFUSALS
 from stages.venues import VenueRefusal
+from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.cluster.version_trials import version_refusal
 from stages.venues.solana.rpc.answers import AccountInfo
 from stages.venues.solana.rpc.methods import Rpc
@@ -57,7 +58,7 @@ def activation_slot(account: AccountInfo | None) -> int | None:
     return int.from_bytes(data[1:9], "little") if len(data) >= 9 and data[0] == 1 else None
 
 
-class Features:
+class Features(PollingLoop):
     """The version that is built, kept up to date in the background."""
 
     def __init__(self, rpc: Rpc, setting: TxVersion) -> None:
@@ -69,7 +70,6 @@ class Features:
         """Why nodes take no v1, though the cluster does; empty where they do."""
         self._answered = asyncio.Event()
         self._doubted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def facts(self) -> ChainFacts:
@@ -128,18 +128,6 @@ class Features:
         elif self.refusal and not refusal:
             _log.info("transaction version taken again", setting=self._setting)
         self.refusal = refusal
-
-    def start(self) -> None:
-        """Begins to ask, in this loop; nothing if that was done before."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stops asking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def ask(self) -> None:
         """Asks once. Raises VenueRefusal, and changes nothing then."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from stages.venues import VenueRefusal
+from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.rpc.answers import PerformanceSample
 from stages.venues.solana.rpc.methods import Rpc
 
@@ -37,7 +38,7 @@ SAMPLES = 2
 _log = structlog.get_logger()
 
 
-class SlotTime:
+class SlotTime(PollingLoop):
     """The length of a slot; one object a process.
 
     `setting_ms`: what the local chain's slots are set to, 0 where they follow no clock; None on any
@@ -55,7 +56,6 @@ class SlotTime:
         self._clock_s = clock_s
         self._sampled_ms: float | None = None
         self._seen: deque[tuple[int, float]] = deque()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def ms(self) -> float:
@@ -129,15 +129,8 @@ class SlotTime:
 
     def start(self) -> None:
         """Begins to measure, in this loop; nothing if that was done before."""
-        if self._task is None and self._setting_ms is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stops measuring."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        if self._setting_ms is None:
+            super().start()
 
     async def _run(self) -> None:
         while True:

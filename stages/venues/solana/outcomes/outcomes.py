@@ -126,7 +126,7 @@ class Outcomes:
         except VenueRefusal as error:
             for _, future in asked:
                 _settle(future, _unknown(error))
-        except Exception as error:  # a bug is the runner's to judge; nobody may wait for ever
+        except Exception as error:  # the runner judges a bug; no caller may hang
             for _, future in asked:
                 if not future.done():
                     future.set_exception(error)
@@ -212,7 +212,7 @@ class Outcomes:
         self, transaction: Transaction, future: asyncio.Future[Outcome], status: SignatureStatus
     ) -> None:
         async with self._details_at_once:
-            if future.done():  # nobody waits for it any more: they will ask again
+            if future.done():  # its caller gave up, and will ask again
                 return
             try:
                 _settle(future, await self._details.read(transaction, status))

@@ -15,7 +15,7 @@ class RpcError(VenueRefusal):
     """
 
     def __init__(self, number: int, message: str) -> None:
-        # The number leads, once: what the node said may name it too.
+        # The number comes first, once: the node's message may begin with it too.
         text = message.removeprefix(f"{number}").strip()
         super().__init__("node-refused", f"{number}: {text[:200]}")
         self.number = number

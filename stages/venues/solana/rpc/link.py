@@ -133,7 +133,7 @@ class RpcLink:
             node = self._next_node(asks, [refusing for refusing, _ in refused])
             if node is None:
                 break
-            if refused and self._wait_s(node, asks) > 0:  # who rests is no second opinion
+            if refused and self._wait_s(node, asks) > 0:  # a resting node is not asked
                 break
             attempt = await self._attempt(node, asks, ask_all, ends_s)
             if isinstance(attempt, Answer):
@@ -303,7 +303,7 @@ class RpcLink:
             if node.admitted or node.refusal:
                 return node.admitted
             if node.rests_until([]) > time.monotonic():
-                # Who had the lock before us found it failing.
+                # The call that held the lock before saw it fail.
                 raise NodeFault(Fault(About.MOMENT, "failing", rest_s=0.001), node.host)
             genesis = await self.ask_node(node, Ask("getGenesisHash", (), _genesis_decoder))
             node.refusal = self._admission.refusal(genesis)

@@ -159,7 +159,7 @@ async def survey(url: SecretUrl, admission: ClusterGuard, subject: Subject) -> S
             try:
                 await link.together([Ask(name, method.params(subject, slot), _anything)])
             except RpcError:
-                pass  # it was read, and found wanting: the method is served
+                pass  # the request was read and refused: the method is served
             except TooLarge as error:
                 limits[name] = error.detail
             except Unreachable as error:

@@ -191,7 +191,7 @@ def test_an_output_that_costs_more_than_was_brought_is_slippage_in_every_family(
 
 @pytest.mark.parametrize("exact_out", [False, True])
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_wallet_that_holds_too_little_of_its_token_is_poor_in_every_family(
+def test_too_little_of_a_token_is_insufficient_funds_in_every_pool_family(
     name: str, exact_out: bool, node: Node
 ) -> None:
     plan = plan_of(name)

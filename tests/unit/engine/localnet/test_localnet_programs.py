@@ -111,7 +111,7 @@ WRONG_ATA = create_ata("USDC")._replace(
 
 CASES: dict[str, list[Instruction]] = {
     "lamports move": [transfer(THEM, 10**9)],
-    "lamports to nobody yet": [transfer(FRESH, 10**9)],
+    "lamports to a new account": [transfer(FRESH, 10**9)],
     "more lamports than there are": [transfer(THEM, 10**17)],
     "too few lamports to live on": [transfer(FRESH, 1_000)],
     "an account is created": [create_account(RENT)],
@@ -156,7 +156,7 @@ CASES: dict[str, list[Instruction]] = {
     "a memo": [memo("01J0000000000000000000000A")],
     "a signed memo": [SIGNED_MEMO],
     "a memo that lacks a signature": [UNSIGNED_MEMO],
-    "a memo that is no text": [UNREADABLE_MEMO],
+    "a memo that is not text": [UNREADABLE_MEMO],
     "no such token instruction": [UNKNOWN_TOKEN],
     "what fails undoes what went before": [transfer(THEM, 10**9), UNKNOWN_TOKEN],
     "a fee for priority": [*budget(100_000, 12_345), transfer(THEM, 5)],

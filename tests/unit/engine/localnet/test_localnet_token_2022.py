@@ -80,7 +80,7 @@ CASES: dict[str, tuple[tuple[t22.Extension, ...], list[Instruction]]] = {
     "more than there is": ((FEE,), [create(), checked(10**18)]),
     "wrong decimals": ((FEE,), [create(), checked(5, decimals=5)]),
     "a paused mint": ((t22.pausable(True, t22.KEY),), [create(), checked(5)]),
-    "a mint that nobody transfers": ((t22.NON_TRANSFERABLE,), [create(), checked(5)]),
+    "a non-transferable mint": ((t22.NON_TRANSFERABLE,), [create(), checked(5)]),
 }
 
 

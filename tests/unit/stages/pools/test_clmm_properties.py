@@ -247,7 +247,7 @@ def test_an_exact_output_costs_no_more_than_the_input_that_yields_it(
 
 @REPEATED
 @given(worlds(), st.booleans(), SHARES)
-def test_there_and_back_is_never_a_gain(world: World, a_to_b: bool, share: int) -> None:
+def test_a_swap_and_its_reverse_never_gain(world: World, a_to_b: bool, share: int) -> None:
     amount = sized(world.pool, a_to_b, False, share)
     if there := swapped(world.pool, a_to_b, False, amount):
         back = swapped(after(there), not a_to_b, False, there.amount_out)

@@ -17,7 +17,7 @@ from stages.pools.raydium.clmm.ticks import (
 TICKS = st.integers(MIN_TICK, MAX_TICK - 1)
 
 
-def test_the_ends_and_the_middle_are_the_programs() -> None:
+def test_the_prices_of_the_lowest_middle_and_highest_tick_equal_those_of_the_program() -> None:
     assert sqrt_price_at(0) == Q64
     assert MIN_SQRT_PRICE == 4_295_048_016
     assert MAX_SQRT_PRICE == 79_226_673_521_066_979_257_578_248_091

@@ -149,7 +149,7 @@ def test_an_output_costs_at_most_the_input_that_pays_it(
 
 @checked
 @given(pools(), AMOUNTS, st.booleans())
-def test_there_and_back_never_gains(pool: DammPool, amount: int, a_to_b: bool) -> None:
+def test_swaps_there_and_back_never_gain(pool: DammPool, amount: int, a_to_b: bool) -> None:
     there = tried(pool.exact_in, amount, a_to_b)
     assume(there.amount_out)
     back = tried(after(there).exact_in, there.amount_out, not a_to_b)

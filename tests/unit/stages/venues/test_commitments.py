@@ -74,7 +74,7 @@ async def test_the_fill_commitment_is_finalized_after_the_migration_and_stays_so
 
 @pytest.mark.parametrize("setting", ["confirmed", "finalized"])
 @pytest.mark.parametrize("answer", [MIGRATED, NOT_MIGRATED])
-async def test_a_choice_is_kept(setting: Setting, answer: bool) -> None:
+async def test_a_configured_commitment_is_kept(setting: Setting, answer: bool) -> None:
     created = commitments(setting, answer)
     await created.look()
     assert created.fill == setting

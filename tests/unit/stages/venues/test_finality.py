@@ -43,7 +43,7 @@ def test_blocks_are_needed_from_a_fork_before_the_slot_of_the_blockhash(
         (4_149, 0),
     ],
 )
-def test_where_that_slot_is_not_known_two_slots_a_block_are_counted_back(
+def test_an_unknown_first_slot_is_estimated_at_two_slots_a_block(
     last_valid_height: int, needed: int
 ) -> None:
     assert oldest_slot_needed(FINALIZED, last_valid_height) == needed

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.cache import STALE
-from stages.venues.solana.pool_reader import NO_DATA, NO_POOL, freshness
+from stages.venues.solana.pool_reader import NO_DATA, NO_POOL, PoolReader, RefusedPool, freshness
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,21 @@ def test_quotes_take_recent_data_of_one_pool_at_least(
     why: str,
 ) -> None:
     assert freshness(slot, stale=stale, quotable=quotable, refused=refused) == why
+
+
+@pytest.mark.parametrize(
+    ("slot", "stale", "why"), [(None, False, NO_DATA), (10, True, NO_DATA), (10, False, NO_POOL)]
+)
+def test_a_pool_reader_refuses_to_quote_from_stale_accounts(
+    slot: int | None, stale: bool, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = None if slot is None else SimpleNamespace(slot=slot)
+    cache: Any = SimpleNamespace(
+        history=SimpleNamespace(newest=newest), stale=lambda: stale, readings=1
+    )
+    reader = PoolReader(cache, ["raydium"], venue="raydium")
+    refused = RefusedPool("raydium", "p", frozenset("ab"), STALE)
+    monkeypatch.setattr(reader, "_quotable", lambda: ([], [refused]))
+    with pytest.raises(VenueRefusal) as error:
+        reader.view()
+    assert (error.value.code, error.value.detail) == ("quotes-stale", why)

@@ -157,7 +157,7 @@ SIZES = [
 
 @pytest.mark.parametrize("method", sorted(faults.SIZED))
 @pytest.mark.parametrize(("status", "number", "words", "asked", "allowed"), SIZES)
-def test_plans_that_allow_few_items_a_call(
+def test_a_size_refusal_gives_the_number_of_items_that_the_node_allows(
     method: str, status: int, number: int | None, words: str, asked: int, allowed: int
 ) -> None:
     fault = meaning(method, Reply(status, number, words), size=asked)
@@ -182,7 +182,7 @@ def test_a_refusal_of_a_single_item_as_too_many_pauses_the_method() -> None:
     assert meaning("getMultipleAccounts", Reply(413), size=1).about is METHOD
 
 
-def test_random_answers_are_not_about_the_request() -> None:
+def test_random_node_errors_are_not_classified_as_refusals_of_the_request() -> None:
     """But for the four numbers that do, whatever the words."""
     seed = random.randrange(2**32)
     rng = random.Random(seed)

@@ -132,7 +132,7 @@ def test_each_tick_or_bin_counts_and_one_more_is_spare(name: str) -> None:
         assert result.spare == family.cu_step or (family is DLMM and result.spare > family.cu_step)
 
 
-def test_a_swap_that_cannot_be_quoted_is_the_simulation_s_to_refuse() -> None:
+def test_a_swap_that_cannot_be_quoted_gets_a_compute_limit_and_is_left_to_the_simulation() -> None:
     family, pool = pool_of(plan_of("raydium-clmm"))
     beyond = Leg(family, pool, True, SwapTerms(True, pool.reserve_b * 2, 1))
     assert crossing(beyond, CLOCK) == Crossing(0, family.cu_step)

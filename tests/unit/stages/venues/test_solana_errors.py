@@ -119,7 +119,7 @@ def test_the_detail_names_instruction_program_and_code() -> None:
         ("ComputationalBudgetExceeded", "", "compute-budget-exceeded", True),
     ],
 )
-def test_a_token_account_that_cannot_be_opened(
+def test_a_failed_token_account_creation_has_the_reason_of_its_cause(
     error: Any, within: str, code: str, retryable: bool
 ) -> None:
     instructions = built((CPMM, "SOL", False, "SOL/USDC"))
@@ -326,7 +326,7 @@ def test_two_swaps_that_pay_from_one_account_need_the_sum_of_their_amounts() -> 
         assert reason_of(err, NO_LOGS, instructions, FAMILIES, balances).code == code
 
 
-def test_the_remaining_lines_of_a_truncated_log_count() -> None:
+def test_the_remaining_lines_of_a_truncated_program_log_give_the_reason() -> None:
     instructions = built((CLMM, "SOL", True, "SOL/USDC"))
     index = at(instructions)
     logs = logs_of(instructions, index, custom(1), within=TOKEN, paid=1)
@@ -372,7 +372,7 @@ BEFORE = {6018: 6022, 6019: 6023, 6022: 6026, 6023: 6027, 6000: 6001, 6016: 6019
 
 
 @pytest.mark.parametrize(("number", "name", "code", "retryable"), TODAY)
-def test_numbers_of_the_clmm_are_those_of_today_and_names_count_first(
+def test_clmm_error_numbers_are_current_and_error_names_take_precedence(
     number: int, name: str, code: str, retryable: bool
 ) -> None:
     instructions = built((CLMM, "USDC", False, "SOL/USDC"))

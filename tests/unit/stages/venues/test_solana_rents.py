@@ -1,4 +1,4 @@
-"""Rent is what the cluster says, once an hour; else what it said last, else the most it was."""
+"""The rent is read once an hour; without an answer it is the last known, or the maximum."""
 
 from __future__ import annotations
 

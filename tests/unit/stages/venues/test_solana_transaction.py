@@ -255,7 +255,7 @@ class World(NamedTuple):
         assert isinstance(told, TransactionMetadata), told
         assert str(told.signature()) == signature
         after = [self.lamports(key(item)) for item in sent.keys]
-        # Whatever went out and came to nobody is the fee.
+        # The lamports that left and reached no account are the fee.
         meta = Meta(sum(before) - sum(after), before, after, None, held, self._balances(sent))
         return sent, meta
 
@@ -266,7 +266,7 @@ class World(NamedTuple):
             if account is not None and str(account.owner) == TOKEN and len(account.data) == 165:
                 mint, owner = (str(Pubkey(account.data[at : at + 32])) for at in (0, 32))
                 if name in (self.pool.vault_a, self.pool.vault_b):
-                    owner = "the pool"  # in truth ours too, or nobody could sign for it here
+                    owner = "the pool"  # in truth the wallet, which has to sign for it here
                 amount = UiAmount(str(self.tokens(key(name))))
                 result.append(TokenBalance(index, mint, amount, owner))
         return result
