@@ -19,7 +19,7 @@ OWN_BOUNDS = {
     ("gateway.streaming.websocket", "SHUTDOWN_S"): "ends connections of a gateway that stops",
     ("projections.postgres.projector", "STOP_S"): "ends a projector that stops",
     ("projections.postgres.session", "STOP_S"): "ends a projector that stops",
-    ("projections.traces.exporter", "PAUSE_S"): "a pause: its end is no failure",
+    ("projections.traces.exporter", "PAUSE_S"): "a pause, after which work continues",
     ("events.log.inbox", "WATCHDOG_S"): "added to the time that a read may block",
     ("events.log.pair_leases", "WATCHDOG_S"): "added to the time that a read may block",
     ("events.log.reader", "WATCHDOG_S"): "added to the time that a read may block",
