@@ -18,7 +18,7 @@ from engine.terminal.progress import progress_bar
 from events.archive import Archive, Page
 from events.archive.history import Gap, GivenUp, everything, order_history
 from events.archive.losses import Losses
-from events.audit.proof import faults_of
+from events.audit.proof import ProofSummary, faults_of, summary_of
 from events.audit.replay import Checks, Replay, Unreadable
 from events.audit.verdict import Verdict, accepted_loss_json, problem_json
 from events.audit.verify import verify
@@ -36,6 +36,7 @@ EXAMPLES = (
     "engine audit replay --until 2026-11-27T18:00:00Z",
     "engine audit export > events.jsonl",
     "engine audit check-proof proof.json",
+    "engine audit check-proof proof.json --expect HASH",
 )
 EXITS = {
     0: "shown; sound; all decisions agree; the proof holds",
@@ -70,6 +71,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "check-proof", help="whether a downloaded proof holds; reads no records"
     )
     checked.add_argument("file", metavar="FILE", help="as GET /api/audit/orders/ID/proof gave it")
+    checked.add_argument(
+        "--expect",
+        metavar="HASH",
+        type=argument_types.digest,
+        help="the last hash, as a frame, a proof or a person gave it before",
+    )
     checked.add_argument("--json", action="store_true", help="for machines")
     export = what.add_parser("export", help="one line an event; no signed transaction bytes")
     export.add_argument("--format", choices=["jsonl"], default="jsonl")
@@ -102,12 +109,46 @@ def _check_proof(args: argparse.Namespace) -> int:
         document = json.loads(Path(args.file).read_bytes())
     except (ValueError, RecursionError):
         document = {}
-    faults = faults_of(document if isinstance(document, dict) else {})
+    document = document if isinstance(document, dict) else {}
+    faults = faults_of(document)
+    summary = None if faults else summary_of(document)
+    if summary is not None and args.expect not in (None, summary.last_hash):
+        faults = [f"the last hash is {summary.last_hash}, not the expected {args.expect}"]
     if args.json:
-        print(json.dumps({"holds": not faults, "faults": faults}))
+        shown = {} if summary is None else _proof_json(summary)
+        print(json.dumps({"holds": not faults, "faults": faults} | shown))
+    elif faults or summary is None:
+        print("\n".join(faults))
     else:
-        print("\n".join(faults) or f"{len(document['events'])} events: the chain holds")
+        print(_proof_text(summary, expected=args.expect is not None))
     return 1 if faults else 0
+
+
+def _proof_json(summary: ProofSummary) -> dict[str, object]:
+    return {
+        "orderId": summary.order_id,
+        "events": summary.events,
+        "status": summary.status,
+        "ended": summary.ended,
+        "lastHash": summary.last_hash,
+    }
+
+
+def _proof_text(summary: ProofSummary, *, expected: bool) -> str:
+    lines = [
+        f"{summary.events} event{'s'[: summary.events > 1]}: the chain holds",
+        f"order      {summary.order_id}",
+        f"status     {summary.status}",
+        f"last hash  {summary.last_hash}",
+    ]
+    if not summary.ended:
+        lines.append("The order has not ended here: later events may be missing.")
+    if not expected:
+        lines.append(
+            "Compare the last hash with one from elsewhere (--expect HASH): without that, the proof"
+            " may be cut short or recreated."
+        )
+    return "\n".join(lines)
 
 
 # -- show --------------------------------------------------------------------------------------

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from datetime import UTC, datetime
+from string import hexdigits
 
 from events.ids import parse_order_id
+
+SHA256_HEX = 64
+"""Digits of a SHA-256."""
 
 
 def order_id(text: str) -> str:
@@ -45,3 +49,11 @@ def moment(text: str) -> tuple[int | None, int | None]:
         raise argparse.ArgumentTypeError(error) from None
     time = time if time.tzinfo else time.replace(tzinfo=UTC)
     return None, int(time.timestamp() * 1_000_000)
+
+
+def digest(text: str) -> str:
+    """Returns a SHA-256 in lower-case hex."""
+    text = text.strip().lower()
+    if len(text) != SHA256_HEX or not set(text) <= set(hexdigits):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a SHA-256 in hex (64 digits)")
+    return text

@@ -11,10 +11,12 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from events import types
 from events.log import Stored
+from events.order.transitions import NEXT
+from events.status import TERMINAL, Status
 from events.streams.hash_chain import GENESIS, REDACTED_EVENTS
 
 FORMAT = "oee-proof-2"
@@ -26,6 +28,26 @@ HOW = (
 )
 WHY = "it holds a signed transaction"
 NAMES = frozenset(fact.__name__ for fact in REDACTED_EVENTS)
+STATUS_AFTER = {
+    (before, fact.__name__): after for before, row in NEXT.items() for fact, after in row.items()
+}
+"""The status after an event, by the status before it and the event's name."""
+
+
+class ProofSummary(NamedTuple):
+    """What a proof without faults shows."""
+
+    order_id: str
+    events: int
+    status: Status | None
+    """After its last event; None for a history that this build cannot follow."""
+    last_hash: str
+    """It stands for all bytes before it. The digits are lower-case hex."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no event can follow. A proof of an order that has not ended may be cut short."""
+        return self.status in TERMINAL
 
 
 def proof_of(order_id: str, history: Sequence[Stored]) -> dict[str, Any]:
@@ -52,22 +74,54 @@ def _shown(stored: Stored) -> dict[str, Any]:
     return known | {"body": base64.b64encode(bytes(stored.record.body)).decode()}
 
 
+def summary_of(document: Mapping[str, Any]) -> ProofSummary:
+    """The summary of a proof in which `faults_of` found nothing."""
+    events, status = document["events"], None
+    for shown in events:
+        status = _status_after(status, shown)
+    return ProofSummary(document["orderId"], len(events), status, events[-1]["hash"].lower())
+
+
+def _status_after(before: Status | None, shown: Mapping[str, Any]) -> Status | None:
+    return STATUS_AFTER.get((before, types.current_name(shown["event"])))
+
+
 def faults_of(document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a proof; nothing where it holds. Never raises."""
+    """What is wrong with a proof; nothing where it holds. Never raises.
+
+    A proof that was cut short, or recreated with hashes of its own, has no fault: only a hash
+    from elsewhere tells them apart. Positions are not hashed; here they must only increase.
+    """
     events = document.get("events")
     if document.get("format") != FORMAT or not isinstance(events, list) or not events:
         return [f"this is not a proof of the format {FORMAT}"]
     faults: list[str] = []
-    previous = GENESIS
+    previous, position, status = GENESIS, 0, None
     for number, shown in enumerate(events, start=1):
         try:
             digest = bytes.fromhex(shown["hash"])
-            if (fault := _fault(shown, previous, digest, number, document["orderId"])) is not None:
+            after = _status_after(status, shown)
+            fault = (
+                _fault(shown, previous, digest, number, document["orderId"])
+                or _order_fault(shown, position, status, after)
+            )  # fmt: skip
+            if fault is not None:
                 faults.append(f"position {shown['position']}: {fault}")
         except (KeyError, TypeError, ValueError) as error:
             return [*faults, f"event {number} cannot be read: {error!r}"]
-        previous = digest
+        previous, position, status = digest, shown["position"], after
     return faults
+
+
+def _order_fault(
+    shown: Mapping[str, Any], position: int, before: Status | None, after: Status | None
+) -> str | None:
+    """What is wrong with its place among the others."""
+    if shown["position"] <= position:
+        return f"it follows position {position}"
+    if after is None:
+        return f"{shown['event']} cannot follow {before or 'the beginning'}"
+    return None
 
 
 def _fault(

@@ -7,11 +7,13 @@ import copy
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from events.audit.proof import faults_of, proof_of
+from engine import cli
+from events.audit.proof import faults_of, proof_of, summary_of
 from events.log import Stored
 from events.order import Order
 from events.streams.hash_chain import GENESIS, decode_batch, new_events
@@ -71,6 +73,7 @@ FORGERIES: dict[str, Callable[[list[Shown]], Any]] = {
     "an event is withheld that may not be": lambda events: withhold(events[0]),
     "an event is shown under another name": lambda events: rename(events[1]),
     "bytes are not an event": lambda events: flip(events[1]),
+    "a position does not increase": lambda events: events[2].update(position=events[1]["position"]),
 }
 
 
@@ -118,14 +121,74 @@ def test_a_document_that_is_not_a_proof_has_one_fault(document: dict[str, Any]) 
 
 
 def test_a_proof_from_before_an_event_was_renamed_still_holds() -> None:
-    body = encode(Event(ORDER_ID, 1, 1, Status.PENDING, "main", "b", OrderArmed(7)))
-    body = body.replace(b"\xaaOrderArmed", b"\xabOrderRested")
-    shown = {
-        "position": 7,
-        "version": 1,
-        "event": "OrderRested",
-        "hash": sha256(GENESIS + body).hexdigest(),
+    first = proof()["events"][0]
+    shown = armed(first) | {"event": "OrderRested"}
+    body = base64.b64decode(shown["body"]).replace(b"\xaaOrderArmed", b"\xabOrderRested")
+    shown["body"] = base64.b64encode(body).decode()
+    shown["hash"] = sha256(bytes.fromhex(first["hash"]) + body).hexdigest()
+    assert faults_of(proof() | {"events": [first, shown]}) == []
+    assert faults_of(proof() | {"events": [first, shown | {"event": "OrderRearmed"}]}) != []
+
+
+def armed(previous: Shown) -> Shown:
+    """The event that the order waits for its price, behind this one."""
+    version = previous["version"] + 1
+    body = encode(Event(ORDER_ID, version, 1, Status.WATCHING, "main", "b", OrderArmed(7)))
+    return {
+        "position": previous["position"] + 1,
+        "version": version,
+        "event": "OrderArmed",
+        "hash": sha256(bytes.fromhex(previous["hash"]) + body).hexdigest(),
         "body": base64.b64encode(body).decode(),
     }
-    assert faults_of(proof() | {"events": [shown]}) == []
-    assert faults_of(proof() | {"events": [shown | {"event": "OrderRearmed"}]}) != []
+
+
+def test_an_event_that_cannot_follow_the_status_is_refused() -> None:
+    events = proof()["events"]
+    assert faults_of(proof() | {"events": [*events, armed(events[-1])]}) == [
+        f"position {events[-1]['position'] + 1}: OrderArmed cannot follow confirmed"
+    ]
+
+
+def test_a_summary_has_status_and_last_hash_so_that_a_short_proof_can_be_recognised() -> None:
+    document = proof()
+    summary = summary_of(document)
+    assert (summary.order_id, summary.events, summary.status, summary.ended) == (
+        ORDER_ID, len(LIFE), Status.CONFIRMED, True,
+    )  # fmt: skip
+    assert summary.last_hash == document["events"][-1]["hash"]
+    short = document | {"events": document["events"][:2]}
+    assert faults_of(short) == []
+    assert not summary_of(short).ended
+    assert summary_of(short).last_hash != summary.last_hash
+
+
+@pytest.mark.parametrize(
+    ("expect", "code"), [(None, 0), ("right", 0), ("upper", 0), ("short", 1), ("of another", 1)]
+)
+def test_the_command_compares_the_last_hash(
+    expect: str | None, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document, path = proof(), tmp_path / "proof.json"
+    last = document["events"][-1]["hash"]
+    hashes = {
+        "right": last, "upper": last.upper(), "short": last, "of another": "0" * 64,
+    }  # fmt: skip
+    if expect == "short":
+        document["events"] = document["events"][:-1]
+    path.write_text(json.dumps(document))
+    options = [] if expect is None else ["--expect", hashes[expect]]
+    assert cli.main(["audit", "check-proof", str(path), *options]) == code
+    text = capsys.readouterr().out
+    if code == 0:
+        assert f"status     confirmed\nlast hash  {last}" in text
+        assert ("--expect" in text) is (expect is None)
+    else:
+        assert last in text or "0" * 64 in text
+
+
+@pytest.mark.parametrize("text", ["", "x", "ab", "g" * 64, "٣" * 64])
+def test_a_hash_that_is_not_hex_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["audit", "check-proof", "proof.json", "--expect", text])
+    assert exited.value.code == 2
