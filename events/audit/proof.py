@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from events import types
+from events.error_text import error_text
 from events.log import Stored
 from events.streams.hash_chain import GENESIS, REDACTED_EVENTS
 
@@ -65,7 +66,7 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
             if (fault := _fault(shown, previous, digest, number, document["orderId"])) is not None:
                 faults.append(f"position {shown['position']}: {fault}")
         except (KeyError, TypeError, ValueError) as error:
-            return [*faults, f"event {number} cannot be read: {error!r}"]
+            return [*faults, f"event {number} cannot be read: {error_text(error)}"]
         previous = digest
     return faults
 
