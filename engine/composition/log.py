@@ -20,7 +20,7 @@ from events.log import (
     OutcomeUnknown,
     Unavailable,
 )
-from events.outages import LOG
+from events.telemetry.outages import LOG
 
 RETRY_S = 0.1
 QUIET_S = 3.0

@@ -41,7 +41,7 @@ _TROUBLE = (
     (re.compile(r"\b(\w*Error|\w*Exception|Traceback|fatal|panic)\b", re.IGNORECASE), "error"),
     (re.compile(r"warning\b", re.IGNORECASE), "warning"),
 )
-"""Text of other programs, and of ours where logging is not set up."""
+"""Text of other programs, and of this engine where logging is not set up."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from events.archive import ArchiveUnavailable
 from events.error_text import error_text
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
-from events.outages import LOG
+from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls

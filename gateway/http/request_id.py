@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 HEADER = "X-Request-Id"
+_LOWER = HEADER.lower()
 PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 REQUEST_ID = web.RequestKey("request_id", str)
 
@@ -30,7 +31,8 @@ def current() -> str:
 def of(request: web.BaseRequest) -> str:
     """The id of a request: the client's where it is acceptable, else a new one."""
     if REQUEST_ID not in request:
-        values = request.headers.getall(HEADER, [])
+        # The headers of a request that could not be parsed are an empty dict.
+        values = [value for name, value in request.headers.items() if name.lower() == _LOWER]
         chosen = values[0] if len(values) == 1 else ""
         request[REQUEST_ID] = chosen if PATTERN.fullmatch(chosen) else secrets.token_hex(16)
     return request[REQUEST_ID]

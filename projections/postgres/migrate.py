@@ -14,8 +14,8 @@ from importlib import resources
 import asyncpg
 
 from events.archive.indexes import EXPECTED, index_faults
-from events.outages import ARCHIVE
 from events.secret import SecretUrl
+from events.telemetry.outages import ARCHIVE
 
 CONNECT_S = 2.0
 RETRY_S = 0.5

@@ -18,8 +18,8 @@ from events.error_text import error_text
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.metrics import REFUSALS
-from events.outages import ARCHIVE, LOG
 from events.secret import SecretUrl
+from events.telemetry.outages import ARCHIVE, LOG
 from projections.postgres import tables
 from projections.postgres.migrate import migrate
 from projections.postgres.session import STOP_S, Session

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from events.metrics import DROPPED_SPANS, SPANS
-from events.outages import COLLECTOR
+from events.telemetry.outages import COLLECTOR
 from projections.traces.spans import Span
 
 BATCH = 512

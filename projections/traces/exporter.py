@@ -16,7 +16,7 @@ import structlog
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
 from events.metrics import UNTRACED
-from events.outages import ARCHIVE, LOG
+from events.telemetry.outages import ARCHIVE, LOG
 from projections.feed.history_reader import HistoryGap, HistoryReader
 from projections.traces.delivery import Delivery, Send
 from projections.traces.spans import Span, Tracer, sample

@@ -19,7 +19,7 @@ from events.log import (
     OrderHead,
     decode_head,
 )
-from events.outages import LOG
+from events.telemetry.outages import LOG
 from stages.runtime.work import OrderDelivery
 
 FAULT_WAIT_S = 0.2

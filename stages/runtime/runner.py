@@ -21,7 +21,7 @@ from events.log import (
     LogError,
     LogTruncated,
 )
-from events.outages import LOG
+from events.telemetry.outages import LOG
 from stages.runtime.fusion import Fused
 from stages.runtime.in_flight import InFlight
 from stages.runtime.limiter import RateAndConcurrencyLimiter

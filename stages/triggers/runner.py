@@ -19,8 +19,8 @@ from events.error_text import error_text
 from events.ids import ENGINE_STREAM_ID
 from events.log import EventLog, Fenced, LogError, LogTruncated, OrderHead, PairProgress, engine_in
 from events.order import Order
-from events.outages import LOG
 from events.streams import EngineState
+from events.telemetry.outages import LOG
 from events.types import EngineStatus
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage, VenueRefusal
@@ -111,7 +111,6 @@ class TriggerRunner:
         while True:
             try:
                 await step()
-                LOG.over()
                 continue
             except Fenced:
                 raise
@@ -146,6 +145,7 @@ class TriggerRunner:
         if not self._built.is_set():
             await self._build()
         self._read, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
+        LOG.over()
         try:
             for at in range(0, len(ids), UNITS_MAX):
                 some = ids[at : at + UNITS_MAX]

@@ -210,7 +210,7 @@ async def test_the_log_of_a_child_is_rotated_and_bounded(tmp_path: Path) -> None
     rotation = Rotation(bytes_max=300_000, files=2)
     async with supervised(Supervisor([[chatty]], tmp_path, rotation=rotation)):
         last = tmp_path / "a.log"
-        await until(lambda: b"49999 x" in last.read_bytes())
+        await until(lambda: last.exists() and b"49999 x" in last.read_bytes())
     files = sorted(tmp_path.glob("a.log*"))
     assert [file.name for file in files] == ["a.log", "a.log.1", "a.log.2"]
     assert all(file.stat().st_size < 2_000_000 for file in files)
@@ -234,7 +234,8 @@ async def test_what_a_child_prints_is_json_in_its_file_and_on_stderr(
         "sys.stdout.buffer.write(b'caf\\xe9 \\x00\\n'); sys.stdout.flush()\n"
     )
     async with supervised(Supervisor([[script("a", text + SLEEPER)]], tmp_path)):
-        await until(lambda: "caf" in (tmp_path / "a.log").read_text())
+        file = tmp_path / "a.log"
+        await until(lambda: file.exists() and "caf" in file.read_text())
     lines = [json.loads(line) for line in (tmp_path / "a.log").read_text().splitlines()]
     assert lines[0] == ours
     texts = {line["text"]: line["level"] for line in lines[1:]}

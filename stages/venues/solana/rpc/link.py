@@ -20,8 +20,8 @@ import msgspec
 import structlog
 
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
-from events.outages import NODE
 from events.reason_codes import MaybeReason
+from events.telemetry.outages import NODE
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.calls import Ask, Heard
 from stages.venues.solana.rpc.clusters import ClusterGuard
