@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from engine.commands import command, names, parser
+from engine.processes.fast_imports import PROCESSES
 from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
 from engine.settings import load
@@ -19,22 +21,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser(names()).print_help()
         return 0
     parsed = parser([args[0]] if args and args[0] in names() else names()).parse_args(args)
+    fail = partial(_fail, parsed.command)
     try:
         return command(parsed.command).run(load(), parsed)
     except SettingsError as error:
-        return _fail(str(error), 2)
+        return fail(str(error), 2)
     except StartError as error:
-        return _fail(str(error), 1)
+        return fail(str(error), 1)
     except BrokenPipeError:  # `engine … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", 1)
+        return fail(f"{where}{error.strerror or error}", 1)
     except KeyboardInterrupt:
         return 130
 
 
-def _fail(line: str, code: int) -> int:
+def _fail(name: str, line: str, code: int) -> int:
+    """Prints why a command ended; a process that logs JSON ends with a line of its log."""
+    if name in PROCESSES:
+        from engine.telemetry import logging
+
+        if not logging.is_console(os.environ.get("LOG_FORMAT") or "auto"):
+            logging.print_failure(name, line)
+            return code
     print(f"engine: {line}", file=sys.stderr)
     return code

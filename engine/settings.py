@@ -283,6 +283,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "json", "console"],
         _doc("How processes log to stderr; `auto`: console on a terminal, else JSON"),
     ] = "auto"
+    log_file_bytes: Annotated[
+        int,
+        _doc(
+            "Size from which `engine up` rotates a file of DATA_DIR/logs",
+            "bytes",
+            ge=65_536,
+            le=2**40,
+        ),
+    ] = 8_388_608
+    log_files: Annotated[
+        int,
+        _doc("Rotated files that `engine up` keeps of each process", "files", ge=0, le=1_000),
+    ] = 4
+    access_log: Annotated[bool, _doc("Whether the gateway logs each HTTP request")] = False
     account: Annotated[
         str, _doc("The account orders without credentials belong to", min_length=1, max_length=64)
     ] = "default"

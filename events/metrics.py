@@ -159,6 +159,13 @@ REFUSALS = Counter(
     REASONS,
 )
 SPANS = Counter("oee_spans_total", "Spans that the collector of traces took")
+DROPPED_SPANS = Counter(
+    "oee_spans_dropped_total",
+    "Spans that were given up: refused permanently, too large alone, or answered with a temporary"
+    " refusal for two minutes",
+    "reason",
+    ("refused", "too-large", "given-up"),
+)
 UNTRACED = Counter(
     "oee_events_missing_trace_total", "Events left out of traces: too far behind, or not readable"
 )
@@ -166,6 +173,6 @@ UNTRACED = Counter(
 METERS: Sequence[Counter | Histogram] = (
     ORDERS, ACCEPTED, DOUBTS, PARKED, WRITES, APPEND_FAILURES, APPEND, STAGE, VENUE, RPC,
     RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED, VERSION_REFUSALS, REQUESTS, RESPONSES, CUT_OFFS,
-    PROJECTED, PROJECTION, REFUSALS, SPANS, UNTRACED,
+    PROJECTED, PROJECTION, REFUSALS, SPANS, DROPPED_SPANS, UNTRACED,
 )  # fmt: skip
 """All metrics, as the documentation lists them."""

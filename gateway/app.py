@@ -1,12 +1,13 @@
 """The application: the endpoints with their handlers, and the tasks that run beside them.
 
-`make_app` reads no settings; `make_runner` serves the application without an access log. While
+`make_app` reads no settings; `make_runner` serves the application. While
 the log does not exist or cannot be joined, orders are refused and /readyz gives the reason.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -29,7 +30,8 @@ from gateway.backends.health import Health
 from gateway.endpoints.endpoint import Endpoint
 from gateway.endpoints.handlers import Handlers
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http import response_headers
+from gateway.http import request_id, response_headers
+from gateway.http.access_log import AccessLog
 from gateway.http.problems import Problem
 from gateway.http.protocol import Runner
 from gateway.middleware.auth import Authenticator
@@ -101,6 +103,7 @@ def make_app(options: GatewayOptions) -> web.Application:
     app.on_shutdown.append(handlers.streams.shutdown)
     app.on_response_prepare.append(check_bound)
     app.on_response_prepare.append(response_headers.name_server)
+    app.on_response_prepare.append(request_id.name_request)
     origin_guard = OriginGuard(options.hosts, options.origins)
     _add_routes(app, handlers, origin_guard, Guard(access, ownership))
     return app
@@ -151,7 +154,9 @@ async def _background(
     await feed.close()
 
 
-def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
+def make_runner(
+    app: web.Application, *, idle_s: float = IDLE_S, access_log: bool = False
+) -> Runner:
     """The server of the application. Signals are the caller's.
 
     A connection that sends no complete request head for `idle_s` is closed, however slowly its
@@ -160,7 +165,8 @@ def make_runner(app: web.Application, *, idle_s: float = IDLE_S) -> Runner:
     check_routes(app)
     return Runner(
         app,
-        access_log=None,
+        access_log=logging.getLogger("aiohttp.access") if access_log else None,
+        access_log_class=AccessLog,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
         keepalive_timeout=idle_s,
@@ -227,6 +233,13 @@ def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
     """Checks Host and Origin, and turns every exception into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        with request_id.bound(request) as id_:
+            response = await answered(request)
+        if not response.prepared:
+            response.headers[request_id.HEADER] = id_
+        return response
+
+    async def answered(request: web.Request) -> web.StreamResponse:
         response: web.StreamResponse
         try:
             guard.check(request)
@@ -239,7 +252,7 @@ def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
             raise
         except Exception:
             structlog.get_logger().exception(
-                "a request failed", path=request.path, order_id=request.match_info.get("id")
+                "request_failed", path=request.path, order_id=request.match_info.get("id")
             )
             response = Problem("internal").response()
         if (headers := response_headers.of(request)) and not response.prepared:

@@ -15,6 +15,7 @@ import structlog
 from msgspec.structs import replace
 
 from events import money
+from events.error_text import error_text
 from events.order import IMMEDIATE_TIFS, Order, Transaction
 from events.types import (
     Fact,
@@ -211,7 +212,9 @@ class Confirmer:
                 outcome = asked if isinstance(asked, Outcome) else await asked
         except (VenueRefusal, OSError) as error:  # TimeoutError is an OSError
             outcome = Outcome("unknown", reason="no-answer")
-            _log.info("not answered", stage="confirmer", order_id=order.id, error=repr(error))
+            _log.info(
+                "outcome_unanswered", stage="confirmer", order_id=order.id, error=error_text(error)
+            )
         if again and outcome.state in UNDECIDED and order.transaction is not None:
             await self._send_again(order, order.transaction)
         return self._rebroadcasts.complete(order, outcome)
@@ -222,7 +225,9 @@ class Confirmer:
                 await self._chain.send([transaction.raw])
         except (VenueRefusal, OSError) as error:
             self._rebroadcasts.record(transaction.signature, error)
-            _log.info("rebroadcast failed", stage="confirmer", order_id=order.id, error=repr(error))
+            _log.info(
+                "rebroadcast_failed", stage="confirmer", order_id=order.id, error=error_text(error)
+            )
         else:
             self._rebroadcasts.record(transaction.signature, None)
 

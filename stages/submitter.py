@@ -36,6 +36,6 @@ def stage(chain: Chain) -> Stage:
                 await chain.send([o.transaction.raw for o in orders if o.transaction is not None])
         except (VenueRefusal, OSError) as error:  # TimeoutError is an OSError
             # Accepted or not, the confirmer asks for the outcome and sends again.
-            _log.warning("send failed", error=str(error), order_ids=[order.id for order in orders])
+            _log.warning("send_failed", error=str(error), order_ids=[order.id for order in orders])
 
     return Stage(name="submitter", decide=decide, after=send, needs_permit=True)

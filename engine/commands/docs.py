@@ -9,6 +9,7 @@ from engine import commands_manual
 from engine.commands import command, names, parser
 from engine.documents.postman import collection
 from engine.settings import Settings
+from engine.telemetry import catalogue
 from gateway.spec import markdown
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
@@ -42,6 +43,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/reference/commands.md": _commands,
     "docs/reference/errors.md": markdown.errors,
     "docs/reference/events.md": markdown.events,
+    "docs/reference/logs.md": catalogue.markdown,
     "docs/reference/metrics.md": _metrics,
     "docs/reference/settings.md": _settings,
     "docs/reference/failure-reasons.md": markdown.failure_reasons,
@@ -53,6 +55,7 @@ PRINTED: dict[str, Callable[[], str]] = {
     "commands": _commands,
     "errors": markdown.errors,
     "events": markdown.events,
+    "logs": catalogue.markdown,
     "metrics": _metrics,
     "settings": _settings,
     "failure-reasons": markdown.failure_reasons,

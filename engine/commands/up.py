@@ -13,12 +13,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from engine import venues
 from engine.composition import stop_times
 from engine.embedded import databases, localnet
 from engine.embedded.backends import missing
 from engine.embedded.data_dir import Folder, running
+from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import alive_file, stop_on_signal
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
@@ -26,6 +28,7 @@ from engine.settings import Settings, environment
 from engine.telemetry import enabled, logging
 from events.order import STAGES
 from events.secret import SecretUrl
+from events.version import VERSION
 
 if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
     import aiohttp
@@ -60,6 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Runs until asked to stop; prints one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
+    structlog.get_logger().info("process_started", pid=os.getpid(), version=VERSION)
     venues.check(settings)  # says at once what is wrong with VENUES
     enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
@@ -78,6 +82,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             chains = [localnet.program(ready)]
         venues.check(ready)
         asyncio.run(_supervise(ready, folder, servers, chains))
+    structlog.get_logger().info("process_stopped")
     return 0
 
 
@@ -99,6 +104,7 @@ async def _supervise(
         [*_programs(settings), *([chains] if chains else []), servers.programs],
         folder.logs,
         changed,
+        Rotation(settings.log_file_bytes, settings.log_files),
     )
     import aiohttp
 
@@ -107,13 +113,19 @@ async def _supervise(
         await supervisor.run(
             stop,
             ready=lambda: _is_ready(client, f"{url}/readyz"),
-            announce=lambda: print(f"ready {url}", flush=True),
+            announce=lambda: _announce(url),
         )
+
+
+def _announce(url: str) -> None:
+    structlog.get_logger().info("process_ready", url=url)
+    print(f"ready {url}", flush=True)
 
 
 def _programs(settings: Settings) -> list[list[Program]]:
     """Returns our own processes; they read the same settings from their environment."""
-    environ = {**os.environ, **environment(settings)}
+    # Their lines are JSON in the files; what a terminal shows of them is rendered here.
+    environ = {**os.environ, **environment(settings), "LOG_FORMAT": "json"}
     *before, last = PROCESSES
     processes = [*before, (*last, TRACER) if enabled.is_enabled(settings) else last]
     # The gateway has a port for its metrics already: its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 
+import structlog
 from aiohttp import web
 
 from engine.composition import stop_times
@@ -66,7 +67,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         sockets_max=settings.sockets_max,
         sockets_max_each=settings.sockets_max_each,
     )
-    runner = make_runner(make_app(options))
+    runner = make_runner(make_app(options), access_log=settings.access_log)
     opening = asyncio.create_task(open_log(settings, log, stop))
     try:
         await runner.setup()
@@ -75,6 +76,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         await opening
         tune()
         async with trading.live(True):
+            structlog.get_logger().info("process_ready")
             watching = asyncio.ensure_future(trading.watch_nodes())
             try:
                 await stop.wait()

@@ -20,6 +20,7 @@ from events.log import (
     OutcomeUnknown,
     Unavailable,
 )
+from events.telemetry.outages import LOG
 
 RETRY_S = 0.1
 QUIET_S = 3.0
@@ -62,13 +63,16 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             raise SettingsError(str(error)) from None
         except (Unavailable, OutcomeUnknown, LogTruncated, ArchiveUnavailable) as error:
             quiet = asyncio.get_running_loop().time() - began < QUIET_S
-            log_line = structlog.get_logger().info if quiet else structlog.get_logger().warning
-            log_line("waiting for the log", error=str(error))
+            if quiet:
+                structlog.get_logger().info("log_awaited", error=str(error))
+            else:
+                LOG.failed(error)
             waited = True
             await asyncio.sleep(RETRY_S)
         else:
+            LOG.over()
             if waited:
-                structlog.get_logger().info("the log is open", epoch=log.epoch)
+                structlog.get_logger().info("log_opened", epoch=log.epoch)
             return True
     return False
 

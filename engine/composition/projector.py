@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
@@ -25,6 +27,7 @@ async def run_projector(settings: Settings, stop: asyncio.Event) -> None:
             raise SettingsError(str(error)) from None
         if await open_log(settings, log, stop):
             tune()
+            structlog.get_logger().info("process_ready")
             await projector.run_projector(
                 log, settings.database_url, retain_events=settings.log_retain_events, stop=stop
             )

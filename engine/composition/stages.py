@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
@@ -142,6 +144,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
             if stop.is_set():
                 return
             runners = build_runners(names, build_stages(settings, trading), trading, worker)
+            structlog.get_logger().info("process_ready")
             async with asyncio.TaskGroup() as group:
                 for name, runner in runners.items():
                     group.create_task(runner.run(stop), name=name)

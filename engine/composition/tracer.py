@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from engine.composition.log import make_log, open_log
 from engine.settings import Settings
 from engine.telemetry.build import build_id
@@ -22,6 +24,7 @@ async def run_tracer(settings: Settings, stop: asyncio.Event) -> None:
     ratio = float(settings.otel_traces_sampler_arg)
     try:
         if await open_log(settings, log, stop):
+            structlog.get_logger().info("process_ready")
             await follow(log, history, collector.send, ratio=ratio, stop=stop)
     finally:
         collector.close()

@@ -25,6 +25,7 @@ from engine.localnet.state.loaded import loaded_bytes
 from engine.localnet.state.pools import Families
 from engine.localnet.state.transaction import Transaction
 from engine.localnet.state.view import View
+from events.error_text import error_text
 from stages.pools.contract import Clock
 
 log = structlog.get_logger()
@@ -128,7 +129,7 @@ def _failure(error: Exception) -> InstructionFailed:
     """
     if isinstance(error, InstructionFailed):
         return error
-    log.warning("program panicked", error=repr(error))
+    log.warning("localnet_program_panicked", error=error_text(error))
     return InstructionFailed("ProgramFailedToComplete", message="SBF program panicked")
 
 

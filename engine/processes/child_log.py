@@ -1,30 +1,55 @@
-"""The log of a child: what it prints goes to a file of bounded size, its troubles to our stderr."""
+"""The log of a child: what it prints, one JSON object a line, in files of bounded size.
+
+Lines of LOG_LEVEL and above also go to our stderr. Children write to a pipe, so that their files
+can be renamed while they run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
 
 from engine.processes.program import last_error_line
+from engine.telemetry import foreign_lines, logging
 
-ROTATE_BYTES = 8 * 1024 * 1024
-LINE_BYTES = 1024 * 1024
+LINE_BYTES = 256 * 1024
+"""A longer line is cut into several."""
 TAIL_BYTES = 8192
-TROUBLE = tuple(
-    f'"level":{space}"{level}"'.encode()
-    for space in ("", " ")
-    for level in ("warning", "error", "critical")
-)
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Rotation(NamedTuple):
+    """The bounds of a log: `NAME.log`, and `NAME.log.1` (newest) to `NAME.log.<files>`."""
+
+    bytes_max: int = 8 * 1024 * 1024
+    """The size from which a file is renamed; a line is never split between two files."""
+    files: int = 4
+    """How many older files are kept."""
+
+
+DEFAULT = Rotation()
 
 
 class ChildLog:
-    """`NAME.log` and, once that is full, `NAME.log.1`."""
+    """The files of one child."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rotation: Rotation = DEFAULT,
+        forward: Callable[[dict[str, Any]], None] = logging.forward,
+    ) -> None:
         self.path = path
+        self._rotation = rotation
+        self._forward = forward
         self._size = path.stat().st_size if path.exists() else 0
         self._tail = b""
         """The end of this run's output, which a full disk would keep from the file."""
@@ -43,22 +68,50 @@ class ChildLog:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", 0)
         )
+        rest = b""
         try:
             while chunk := await reader.read(LINE_BYTES):
-                self._write(chunk)
                 self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-                for line in chunk.splitlines():
-                    if any(mark in line for mark in TROUBLE):
-                        print(f"[{name}] {line.decode(errors='replace')}", file=sys.stderr)
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) >= LINE_BYTES:
+                    lines, rest = [*lines, rest], b""
+                self._take(name, lines)
         finally:
+            self._take(name, [rest])
             transport.close()
+
+    def _take(self, name: str, lines: list[bytes]) -> None:
+        written = []
+        for line in lines:
+            if not line.strip():
+                continue
+            fields = foreign_lines.parse(name, line)
+            if fields["event"] == foreign_lines.OUTPUT:
+                fields = logging.stamped(fields)
+                written.append(logging.scrubbed(_encode(fields)))
+            else:
+                written.append(line.rstrip(b"\r"))
+            self._forward(fields)
+        if written:
+            self._write(b"\n".join(written) + b"\n")
 
     def _write(self, chunk: bytes) -> None:
         # A full disk loses log lines; it must not stop the reader, or children block on the pipe.
         with contextlib.suppress(OSError):
-            if self._size > ROTATE_BYTES:
-                self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-                self._size = 0
+            if self._size >= self._rotation.bytes_max:
+                self._rotate()
             with self.path.open("ab") as file:
                 file.write(chunk)
             self._size += len(chunk)
+
+    def _rotate(self) -> None:
+        older = [self.path, *(self._numbered(n) for n in range(1, self._rotation.files + 1))]
+        for newer, name in reversed([*itertools.pairwise(older)]):
+            if newer.exists():
+                newer.replace(name)
+        if self._rotation.files == 0:
+            self.path.unlink(missing_ok=True)
+        self._size = 0
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")

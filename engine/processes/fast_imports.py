@@ -9,8 +9,8 @@ imports are in those libraries, so no import of this engine could be deferred in
 import sys
 from importlib import import_module
 
-PROCESSES = ("gateway", "projector", "stage", "up")
-"""The commands that import these libraries in any case."""
+PROCESSES = ("gateway", "projector", "stage", "tracer", "up")
+"""The commands that run a process: they import these libraries in any case, and log."""
 LIBRARIES = ("redis.asyncio", "structlog")
 LEFT_OUT = ("opentelemetry", "rich")
 

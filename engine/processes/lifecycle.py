@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ import structlog
 
 from engine.settings import Settings
 from engine.telemetry import logging
+from events.version import VERSION
 
 # Below the supervisor's patience for one group of processes, so that we end by ourselves.
 STOP_PATIENCE_S = 2.0
@@ -26,8 +28,11 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 def serve(settings: Settings, process: str, main: Main) -> int:
     """Runs `main(stop)` until it returns; returns the exit code."""
     logging.configure(settings, process)
+    log = structlog.get_logger()
+    log.info("process_started", pid=os.getpid(), version=VERSION)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_live(main, alive_file(settings, process), settings.heartbeat_ms / 1000))
+    log.info("process_stopped")
     return 0
 
 
@@ -66,9 +71,11 @@ async def _live(main: Main, alive: Path, every_s: float) -> None:
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            structlog.get_logger().info("process_stopping")
         done, _ = await asyncio.wait({work}, timeout=STOP_PATIENCE_S if stop.is_set() else None)
         if not done:
-            structlog.get_logger().warning("stopping took too long", patience_s=STOP_PATIENCE_S)
+            structlog.get_logger().warning("process_stop_overdue", patience_s=STOP_PATIENCE_S)
             work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work

@@ -36,7 +36,7 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
             await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
         except OSError as error:
             structlog.get_logger().warning(
-                "no metrics: the port cannot be had", port=settings.metrics_port, error=str(error)
+                "metrics_port_unavailable", port=settings.metrics_port, error=str(error)
             )
         yield
     finally:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import msgspec
 
 from engine.processes import parent_death
 
@@ -78,9 +81,18 @@ def last_words(log: Path) -> str:
     return last_error_line(text)
 
 
+def _words(line: str) -> str:
+    """The error that a JSON line carries; any other line as it is."""
+    if line.startswith("{"):
+        with contextlib.suppress(msgspec.DecodeError):
+            fields = msgspec.json.decode(line, type=dict[str, Any])
+            return str(fields.get("error") or fields.get("text") or line)
+    return line
+
+
 def last_error_line(text: str) -> str:
     """Returns the line of an output that explains best why its program ended."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [_words(line.strip()) for line in text.splitlines() if line.strip()]
     words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
     for line in reversed(lines):
         if any(word in line.lower() for word in words):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from engine.processes.child_log import ChildLog
+from engine.processes.child_log import DEFAULT, ChildLog, Rotation
 from engine.processes.program import Program, StartError, signal_group
 
 POLL_S = 0.02
@@ -40,14 +40,14 @@ log = structlog.get_logger()
 class Child:
     """One program, kept running until told to stop."""
 
-    def __init__(self, program: Program, log_path: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, program: Program, log_: ChildLog, changed: Callable[[], None]) -> None:
         self.program = program
         self.ready = asyncio.Event()
         self.deaths = 0  # in a row
         self.fault = ""  # why it ended last
         self.hopeless = False  # it ended for something that no restart mends
         self.quiet = True  # until all is ready a death is part of the start, and told at its end
-        self._log = ChildLog(log_path)
+        self._log = log_
         self._changed = changed
         self._process: subprocess.Popen[bytes] | None = None
         self._looked_at = 0.0
@@ -73,14 +73,11 @@ class Child:
                 return
             self.deaths = 1 if time.monotonic() - began > STEADY_S else self.deaths + 1
             pause_s = min(PAUSE_MAX_S, PAUSE_MIN_S * 2 ** min(self.deaths - 1, 10))
-            tell = log.info if self.quiet else log.warning
-            if not (self.quiet and self.hopeless):
-                tell(
-                    "process ended, restarting",
-                    name=self.program.name,
-                    fault=self.fault,
-                    pause_s=pause_s,
-                )
+            about = {"name": self.program.name, "error": self.fault, "pause_s": pause_s}
+            if not self.quiet:
+                log.warning("process_restarted", **about)
+            elif not self.hopeless:
+                log.info("process_start_retried", **about)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
@@ -96,13 +93,16 @@ class Child:
         finally:
             os.close(write)
         self._changed()
+        self._tell_foreign(process.pid)
         pump = asyncio.create_task(self._log.pump(self.program.name, read))
         while process.poll() is None:
             if not self.ready.is_set() and self.program.ready(process.pid):
                 self.ready.set()
+                if self.program.alive is None:
+                    log.info("process_ready", process=self.program.name)
             await asyncio.sleep(POLL_S)
             if self._hangs():
-                log.warning("process hangs, killing it", name=self.program.name)
+                log.warning("process_hung", name=self.program.name)
                 signal_group(process.pid, signal.SIGKILL)
         # What it left behind in its session goes too; it may hold the pipe open otherwise.
         signal_group(process.pid, signal.SIGKILL)
@@ -111,6 +111,11 @@ class Child:
         code = process.returncode
         self.fault = self._log.last_words() if code >= 0 else signal.Signals(-code).name
         self.hopeless = code == self.program.hopeless
+
+    def _tell_foreign(self, pid: int) -> None:
+        """Logs the start of a program that does not do so itself."""
+        if self.program.alive is None:
+            log.info("process_started", process=self.program.name, pid=pid)
 
     def _hangs(self) -> bool:
         """Whether its liveness file stayed untouched for `hung_s`, counted in checks.
@@ -138,13 +143,17 @@ class Child:
         self._stopping.set()
         if not self.pid:
             return
+        if self.program.alive is None:
+            log.info("process_stopping", process=self.program.name)
         self._signal(self.program.stop)
         deadline = time.monotonic() + patience_s
         while self.pid and time.monotonic() < deadline:  # noqa: ASYNC110 - waitpid has no event
             await asyncio.sleep(POLL_S)
         if self.pid:
-            log.warning("process does not stop, killing it", name=self.program.name)
+            log.warning("process_killed", name=self.program.name)
             signal_group(self.pid, signal.SIGKILL)
+        elif self.program.alive is None:
+            log.info("process_stopped", process=self.program.name)
 
     def _signal(self, what: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -159,7 +168,9 @@ class Supervisor:
         groups: Sequence[Sequence[Program]],
         logs: Path,
         changed: Callable[[dict[str, int]], None] = lambda _pids: None,
+        rotation: Rotation = DEFAULT,
     ) -> None:
+        self._rotation = rotation
         self._report = changed
         self._groups = [[self._child(p, logs) for p in group] for group in groups]
         self._keepers: list[asyncio.Task[None]] = []
@@ -211,11 +222,12 @@ class Supervisor:
             if time.monotonic() - told > 10:
                 told = time.monotonic()
                 late = [c.program.name for c in self.children if c.pid and not c.ready.is_set()]
-                log.warning("still starting", waiting_for=late or "readiness")
+                log.warning("engine_start_delayed", waiting_for=late or "readiness")
             await asyncio.sleep(POLL_S)
 
     async def _stop(self) -> None:
         """Stops group by group; late groups inherit the time that early ones did not need."""
+        log.info("process_stopping")
         deadline = time.monotonic() + STOP_S
         for number, group in enumerate(self._groups):
             left = (deadline - time.monotonic()) / (len(self._groups) - number)
@@ -223,7 +235,8 @@ class Supervisor:
         await asyncio.wait_for(asyncio.gather(*self._keepers, return_exceptions=True), 2)
 
     def _child(self, program: Program, logs: Path) -> Child:
-        return Child(program, logs / f"{program.name}.log", self._on_change)
+        log_ = ChildLog(logs / f"{program.name}.log", self._rotation)
+        return Child(program, log_, self._on_change)
 
     def _on_change(self) -> None:
         self._report({child.program.name: child.pid for child in self.children if child.pid})

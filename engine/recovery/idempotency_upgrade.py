@@ -46,7 +46,7 @@ async def _open_orders(log: EventLog) -> AsyncIterator[list[Order]]:
             try:
                 order_ids.append(head.order)
             except msgspec.DecodeError:  # of a newer build, which keeps its names
-                structlog.get_logger().warning("names not looked at", order_id=order_id)
+                structlog.get_logger().warning("idempotency_names_skipped", order_id=order_id)
         yield order_ids
         if not cursor:
             return

@@ -1,12 +1,21 @@
-"""Logging of the processes: structlog to stderr, as JSON lines or coloured for a person."""
+"""Logging of the processes: structlog to stderr, as JSON lines or coloured for a person.
+
+Everything that a process prints about itself takes this way: lines of structlog and of the standard
+library, warnings, and exceptions that no code caught. `engine up` forwards what its children log.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -68,14 +77,75 @@ def quiet() -> None:
     )
 
 
+class _Output:
+    """How this process writes to stderr; a command that configured nothing writes JSON."""
+
+    def __init__(
+        self,
+        level: int = logging.INFO,
+        render: Sequence[structlog.typing.Processor] = (
+            structlog.processors.JSONRenderer(default=str),
+        ),
+        scrub: Callable[[str], str] = str,
+    ) -> None:
+        self.level = level
+        self.render = render
+        self.scrub = scrub
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Writes a line of a child."""
+        level = logging.getLevelNamesMapping().get(str(fields["level"]).upper(), logging.INFO)
+        if level < self.level:
+            return
+        rendered: Any = dict(fields)
+        for processor in self.render:
+            rendered = processor(None, str(fields["level"]), rendered)
+        print(self.scrub(rendered), file=sys.stderr, flush=True)
+
+
+_output = _Output()
+
+
+def forward(fields: dict[str, Any]) -> None:
+    """Writes the line of a child process to stderr, in our format and from our level on."""
+    _output.write(fields)
+
+
+def stamped(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with the time now, as structlog writes it."""
+    return fields | {"timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
+
+
+def scrubbed(line: bytes) -> bytes:
+    """The line of a child without our secrets."""
+    return _output.scrub(line.decode(errors="replace")).encode()
+
+
+def print_failure(process: str, error: str) -> None:
+    """Writes why a process cannot start or continue. Logging need not be configured."""
+    fields = {"event": "process_failed", "process": process, "level": "critical", "error": error}
+    forward(stamped(fields))
+
+
+def is_console(log_format: str) -> bool:
+    """Whether lines are for a person: LOG_FORMAT says so, or stderr is a terminal."""
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+
+
 def configure(settings: Settings, process: str) -> None:
     """Sets up structlog, and the standard library's loggers to look the same."""
+    global _output  # noqa: PLW0603 - a process has one stderr
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    person = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
-    )
+
+    def add_process(
+        _: object, __: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event.setdefault("process", process)
+        return event
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_process,
         structlog.processors.add_log_level,
         add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -88,10 +158,12 @@ def configure(settings: Settings, process: str) -> None:
                 exception_formatter=structlog.dev.plain_traceback,
             )
         ]
-        if person
+        if is_console(settings.log_format)
         else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )
-    render.append(Scrubber(settings))
+    scrubber = Scrubber(settings)
+    _output = _Output(level, tuple(render), scrubber.scrub)
+    render.append(scrubber)
     structlog.configure(
         # Before the time is added, or nothing would be the same twice.
         processors=[*shared[:-1], Repeats(), *shared[-1:], *render],
@@ -99,14 +171,39 @@ def configure(settings: Settings, process: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _as_library_message],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
-    # One line a request is the business of a proxy.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_of_thread
+
+
+def _as_library_message(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Part of structlog: the words of a library are the text of one event of the catalogue."""
+    record = event.get("_record")
+    event["logger"] = getattr(record, "name", "")
+    event["text"], event["event"] = str(event["event"]).strip(), "library_message"
+    return event
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Python's `sys.excepthook`."""
+    if issubclass(kind, KeyboardInterrupt | asyncio.CancelledError):
+        return
+    structlog.get_logger().critical("exception_uncaught", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_of_thread(args: threading.ExceptHookArgs) -> None:
+    """Python's `threading.excepthook`."""
+    if args.exc_value is not None:
+        _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -13,7 +16,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from events.error_text import error_text
 from events.secret import SecretUrl
+from projections.traces.delivery import Reply
 from projections.traces.spans import Span
 
 ANSWER_S = 2.0
@@ -27,17 +32,22 @@ class Collector:
     """The collector at OTEL_EXPORTER_OTLP_ENDPOINT; the exporter reads further OTEL_… names."""
 
     def __init__(self, endpoint: SecretUrl, version: str) -> None:
-        # It says so at every try; `tracing` says so once in a while.
+        # The exporter logs every try; `delivery` logs an outage once.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         url = f"{endpoint.reveal().rstrip('/')}/v1/traces"
-        self._exporter = OTLPSpanExporter(endpoint=url, timeout=ANSWER_S)
+        self._session = _Session()
+        self._exporter = OTLPSpanExporter(endpoint=url, timeout=ANSWER_S, session=self._session)
         self._resource = Resource.create({"service.name": SERVICE, "service.version": version})
 
-    async def send(self, spans: Sequence[Span]) -> bool:
-        """Whether the collector took them; it was asked again a few times before it is False."""
+    async def send(self, spans: Sequence[Span]) -> Reply:
+        """The reply to these spans, after the few retries of the exporter. One call at a time."""
         readable = [self._readable(span) for span in spans]
+        session = self._session
+        session.tries, session.status, session.error = 0, None, ""
         result = await asyncio.to_thread(self._exporter.export, readable)
-        return result is SpanExportResult.SUCCESS
+        if result is SpanExportResult.SUCCESS:
+            return Reply(HTTPStatus.OK)
+        return Reply(session.status, session.error or "no response", bool(session.tries))
 
     def close(self) -> None:
         """Ends the connection, and what waits to try again."""
@@ -57,6 +67,28 @@ class Collector:
             end_time=span.end_us * 1000,
             instrumentation_scope=_SCOPE,
         )
+
+
+class _Session(requests.Session):
+    """Keeps the last response, which the exporter reduces to success or failure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+        self.status: int | None = None
+        self.error = ""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Part of requests."""
+        self.tries += 1
+        self.status = None
+        try:
+            response = super().send(request, **options)
+        except requests.RequestException as error:
+            self.error = error_text(error)
+            raise
+        self.status = response.status_code
+        return response
 
 
 def _context(trace_id: int, span_id: int) -> SpanContext:

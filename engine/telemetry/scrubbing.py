@@ -32,9 +32,12 @@ class Scrubber:
         self, _: object, __: str, rendered: str | structlog.typing.EventDict
     ) -> str | structlog.typing.EventDict:
         """Part of structlog."""
-        if isinstance(rendered, str):
-            for text in self._texts:
-                rendered = rendered.replace(text, MASK)
+        return self.scrub(rendered) if isinstance(rendered, str) else rendered
+
+    def scrub(self, rendered: str) -> str:
+        """Masks the secrets of a rendered line."""
+        for text in self._texts:
+            rendered = rendered.replace(text, MASK)
         return rendered
 
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from events import types
+from events.error_text import error_text
 from events.log import Stored
 from events.order.transitions import NEXT
 from events.status import TERMINAL, Status
@@ -108,7 +109,7 @@ def faults_of(document: Mapping[str, Any]) -> list[str]:
             if fault is not None:
                 faults.append(f"position {shown['position']}: {fault}")
         except (KeyError, TypeError, ValueError) as error:
-            return [*faults, f"event {number} cannot be read: {error!r}"]
+            return [*faults, f"event {number} cannot be read: {error_text(error)}"]
         previous, position, status = digest, shown["position"], after
     return faults
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from events.error_text import error_text
 from events.log.head import OrderHead
 from events.log.redis.link import Damaged
 from events.streams.hash_chain import HashedEvent, decode_batch, follows
@@ -114,7 +115,7 @@ def batch_of(entry: RawEntry) -> Batch:
             raise ValueError(f"{len(records)} events")
         return Batch(last - len(records) + 1, last, int(values[b"t"]), records, data)
     except (KeyError, ValueError, msgspec.DecodeError) as error:
-        detail = f"entry {entry.id} of the log is damaged: {error!r}"
+        detail = f"entry {entry.id} of the log is damaged: {error_text(error)}"
         raise Damaged(detail, resume_after=entry.position) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
+from events.error_text import error_text
 from events.log import Batch, RedisConnection, Stored
 from events.streams.hash_chain import decode_batch
 
@@ -111,7 +112,7 @@ def _entry(entry: Any) -> RawEntry:
         first = last - len(records) + 1
         batch = Batch(first, last, int(values[b"t"]), records, values[b"b"])
     except (KeyError, ValueError, msgspec.DecodeError) as error:
-        return RawEntry(entry_id, None, f"it cannot be decoded: {error!r}")
+        return RawEntry(entry_id, None, f"it cannot be decoded: {error_text(error)}")
     if not records or not entry_id.endswith(b"-0") or first < 1:
         return RawEntry(entry_id, batch, "no append makes such an id")
     return RawEntry(entry_id, batch, "")

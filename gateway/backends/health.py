@@ -15,10 +15,13 @@ import structlog
 from aiohttp import web
 
 from events.archive import ArchiveUnavailable
+from events.error_text import error_text
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
+from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls
+from gateway.backends.switch_log import SwitchLog
 from gateway.http.problems import Problem
 from gateway.http.responses import json_response
 from projections.feed.history_reader import Archive
@@ -64,6 +67,9 @@ class Health:
         self._log = log
         self._archive = archive
         self._fault = "not opened yet"
+        self._suspended = ""
+        """Why orders are refused although the log can be written; empty while they are not."""
+        self._switches = SwitchLog(time.monotonic())
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
         self._chain_facts = chain_facts
@@ -95,16 +101,29 @@ class Health:
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
                     self._foreign = await self._log.foreign()
+                    self._suspended = await self._log.suspended()
+                    await self._switches.take_halt(await self._log.halted(), self._halted)
                     self._stalls.take(await self._log.workers(), time.monotonic())
+                LOG.over()
             except (LogError, TimeoutError) as error:
+                if self.open and not isinstance(error, Fenced):
+                    LOG.failed(error)  # at a start it may not be there yet
                 self._fault = str(error) or "no answer"
                 self._stalls.forget()
                 self.open = self.open and not isinstance(error, Fenced)
             except Exception as error:  # a wrongly configured server
                 if str(error) != self._fault:
-                    structlog.get_logger().error("the log cannot be used", error=str(error))
+                    structlog.get_logger().error("log_unusable", error=error_text(error))
                 self._fault = str(error)
+            self._switches.take_refusal(self._refusal(), time.monotonic())
             await asyncio.sleep(WATCH_S)
+
+    def _refusal(self) -> str:
+        """Why every order is refused; empty while orders are accepted."""
+        if not self.open:
+            return self._fault
+        full = "the log server is short of memory" if self.full else ""
+        return self._unsafe() or self._suspended or full
 
     def _unsafe(self) -> str:
         """Why nothing may be written although the log answers; empty while writes are safe."""
@@ -128,6 +147,8 @@ class Health:
 
     def fenced(self, error: Fenced) -> None:
         """The log is of another epoch: it is opened again before anything is written."""
+        if self.open:
+            structlog.get_logger().error("consumer_fenced", error=str(error))
         self.open = False
         self._fault = str(error)
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from gateway.http import request_id
+
 RETRY_AFTER_S = 1
 """Retry-After of a 503; outages of the log are checked more often than that."""
 
@@ -141,7 +143,10 @@ class Problem(Exception):
         headers = PROBLEM_HEADERS | self.headers
         if self.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_S)
-        return web.Response(body=_to_json(self.document()), status=self.status, headers=headers)
+        document = self.document()
+        if of_request := request_id.current():
+            document["requestId"] = of_request
+        return web.Response(body=_to_json(document), status=self.status, headers=headers)
 
 
 def invalid(faults: Sequence[FieldError]) -> Problem:

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.http import response_headers
+from gateway.http import request_id, response_headers
 from gateway.http.problems import Problem
 
 
@@ -45,8 +45,10 @@ class _Protocol(RequestHandler):
             raise ConnectionError("an answer was begun already")
         if status >= 500:
             self.log_exception("a request failed", exc_info=exc)
-        response = _problem(status, exc).response()
+        with request_id.bound(request) as id_:
+            response = _problem(status, exc).response()
         response.headers[hdrs.SERVER] = response_headers.SERVER
+        response.headers[request_id.HEADER] = id_
         response.force_close()
         return response
 

@@ -22,6 +22,7 @@ from events.log import EventLog, LogError
 from events.secret import SecretText
 from events.streams import ApiKey
 from gateway.http import response_headers
+from gateway.http.access_log import KEY_ID
 from gateway.http.problems import Problem
 from gateway.middleware.rate_limit import Rates
 
@@ -91,6 +92,7 @@ class Authenticator:
         if scope not in principal.scopes:
             raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
         request[PRINCIPAL] = principal
+        request[KEY_ID] = principal.key_id
         return principal
 
     async def watch(self) -> None:

@@ -48,6 +48,13 @@ class Problem(Shape):
     pointer: Annotated[str, Meta(description="Of the first fault.")] | UnsetType = UNSET
     errors: list[Fault] | UnsetType = UNSET
     parameter: str | UnsetType = UNSET
+    request_id: (
+        Annotated[
+            str,
+            Meta(description="As in the header X-Request-Id. Absent in the results of a batch."),
+        ]
+        | UnsetType
+    ) = UNSET
     order_id: OrderId | UnsetType = UNSET
     order_ids: list[OrderId] | UnsetType = UNSET
     order_status: OrderStatus | UnsetType = UNSET

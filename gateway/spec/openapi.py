@@ -20,6 +20,7 @@ from gateway.endpoints.endpoint import (
 )
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES
+from gateway.http.request_id import HEADER, PATTERN
 from gateway.schemas.request_schemas import body_schemas
 from gateway.schemas.response_schemas import Problem
 from projections.views.json_schema import REF, event_schemas
@@ -38,7 +39,9 @@ _SUMMARY = (
     "Takes market, limit and sniper swap orders, and shows every step of each. Amounts are whole"
     " tokens as decimal strings. Errors are RFC 9457 problems: switch on `code`;"
     " `x-problem-codes` has all of them, `x-problems-anywhere` those that any request may get."
-    " Every response carries `Server: order-execution-engine/VERSION`."
+    " Every response carries `Server: order-execution-engine/VERSION` and `X-Request-Id`: the"
+    " request's own `X-Request-Id` where it has 1 to 128 letters, digits or `._:/+=@-`, else a new"
+    " one. Log lines and problems (`requestId`) carry it too."
 )
 
 
@@ -48,6 +51,14 @@ _KEY = {
     "description": "An API key, made by `engine keys create`. Needed where REQUIRE_KEYS says so, as"
     " it does by default where HOST is not a loopback address.",
 }
+
+
+_REQUEST_ID = {
+    "description": "The id of the request, chosen by the client or made by the gateway.",
+    "required": True,
+    "schema": {"type": "string", "pattern": f"^{PATTERN.pattern}$"},
+}
+_COMMON_HEADERS: Json = {HEADER: {"$ref": "#/components/headers/RequestId"}}
 
 
 def info(description: str) -> Json:
@@ -71,7 +82,11 @@ def openapi() -> Json:
         "info": info(_SUMMARY),
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": {"key": _KEY}},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"key": _KEY},
+            "headers": {"RequestId": _REQUEST_ID},
+        },
         "x-problem-codes": {
             code: {"status": status, "title": title} for code, (status, title) in CODES.items()
         },
@@ -155,7 +170,8 @@ def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
 def _responses(endpoint: Endpoint) -> Json:
     responses = {str(status): _response(spec) for status, spec in endpoint.responses.items()}
     for status, codes in endpoint.problems_by_status().items():
-        response = responses.setdefault(str(status), {"description": _titles(codes), "content": {}})
+        blank: Json = {"description": _titles(codes), "headers": _COMMON_HEADERS, "content": {}}
+        response = responses.setdefault(str(status), blank)
         response["content"][PROBLEM] = {"schema": _problem_of(codes)}
     return dict(sorted(responses.items()))
 
@@ -174,12 +190,15 @@ def _titles(codes: list[str]) -> str:
 
 
 def _response(response: Response) -> Json:
-    document: Json = {"description": response.description, "content": {}}
-    if response.headers:
-        document["headers"] = {
-            header.name: {"description": header.description, "schema": {"type": "string"}}
-            for header in response.headers
-        }
+    headers: Json = {
+        header.name: {"description": header.description, "schema": {"type": "string"}}
+        for header in response.headers
+    }
+    document: Json = {
+        "description": response.description,
+        "headers": headers | _COMMON_HEADERS,
+        "content": {},
+    }
     if response.shape is not None:
         name = response.shape if isinstance(response.shape, str) else response.shape.__name__
         document["content"][response.media] = {"schema": ref(name)}

@@ -182,7 +182,7 @@ class Streams:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            structlog.get_logger().exception("a stream failed", path=request.path)
+            structlog.get_logger().exception("stream_failed", path=request.path)
             stream.close(BUG, "internal: resume from the last cursor")
         finally:
             self._open.discard(stream)

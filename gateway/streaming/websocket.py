@@ -152,7 +152,7 @@ class Sockets:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:  # an answer in HTTP would be garbage here
-            structlog.get_logger().exception("a socket failed", path=request.path)
+            structlog.get_logger().exception("websocket_failed", path=request.path)
             socket.close(BUG, "internal: resume from the last cursor")
         finally:
             self._open.discard(socket)
@@ -250,7 +250,7 @@ class OrderFollowers:
 def check_end(socket: Socket, running: asyncio.Task[None]) -> None:
     """Logs a failed subscription and closes its socket: its client must not wait in silence."""
     if not running.cancelled() and (error := running.exception()) is not None:
-        structlog.get_logger().error("a subscription failed", exc_info=error)
+        structlog.get_logger().error("subscription_failed", exc_info=error)
         socket.close(BUG, "internal: resume from the last cursor")
 
 

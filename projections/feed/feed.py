@@ -205,7 +205,7 @@ class Feed:
                             await self._deliver(page)
             except Exception:
                 # Without this, a bug would leave every subscriber waiting in silence.
-                structlog.get_logger().exception("the feed stumbled", position=self.position)
+                structlog.get_logger().exception("feed_restarted", position=self.position)
                 await asyncio.sleep(RESTART_S)
         tasks, self._tasks = self._tasks, []
         for task in tasks:

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from events.archive import Checkpoint
+from events.error_text import error_text
 from events.log import Reason, Stored
 from events.streams.hash_chain import follows
 from events.types import Event
@@ -129,8 +130,11 @@ class ChunkFold:
             self._fold.apply(position, digest, event)
         except Exception as error:  # a fold that raises must not hold up other orders
             _log.error(
-                "order parked", order_id=event.order_id, position=position, error=repr(error)
+                "projection_parked",
+                order_id=event.order_id,
+                position=position,
+                error=error_text(error),
             )
             self._parked.add(event.order_id)
-            return str(error) or repr(error)
+            return str(error) or error_text(error)
         return ""

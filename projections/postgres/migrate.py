@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from importlib import resources
 
 import asyncpg
-import structlog
 
 from events.archive.indexes import EXPECTED, index_faults
 from events.secret import SecretUrl
+from events.telemetry.outages import ARCHIVE
 
 CONNECT_S = 2.0
 RETRY_S = 0.5
@@ -142,7 +142,8 @@ async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
                 await connection.close()
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
                 asyncpg.OperatorInterventionError) as error:  # fmt: skip
-            structlog.get_logger().warning("waiting for Postgres", error=repr(error))
+            ARCHIVE.failed(error)
             await asyncio.sleep(RETRY_S)
         else:
+            ARCHIVE.over()
             return

@@ -14,10 +14,12 @@ from collections.abc import AsyncIterator, Collection
 import asyncpg
 import structlog
 
+from events.error_text import error_text
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.metrics import REFUSALS
 from events.secret import SecretUrl
+from events.telemetry.outages import ARCHIVE, LOG
 from projections.postgres import tables
 from projections.postgres.migrate import migrate
 from projections.postgres.session import STOP_S, Session
@@ -106,17 +108,19 @@ class Projector:
                         self._eventlog, connection, self._stop, self._written, self._refuse
                     )
                     await session.begin()
+                    ARCHIVE.over()
+                    LOG.over()
                     delay = first
                     await self._resume_log()
                     await session.follow()
                     continue
             except CheckpointConflict:
-                _log.info("the checkpoint was moved by another process")
+                _log.info("checkpoint_moved")
             except ProjectorStopped as error:
                 if session is not None and session.progressed:
                     self._halted = ""
                 if str(error) != self._halted:  # once, not every second
-                    _log.error("projecting stopped", reason=str(error))
+                    _log.error("projector_halted", reason=str(error))
                     if isinstance(error, Refused):
                         REFUSALS.add(error.reason)
                 self._halted = str(error)
@@ -125,7 +129,7 @@ class Projector:
                     await self._suspend_log(str(error))
                 delay = longest
             except _TRANSIENT as error:
-                _log.warning("projecting interrupted", error=repr(error))
+                (LOG if isinstance(error, LogError) else ARCHIVE).failed(error)
             await self._pause(delay)
             delay = min(delay * 2, longest)
 
@@ -138,7 +142,7 @@ class Projector:
                 self._refused.clear()
             self._refused.add(entry.id)
             _log.error(
-                "log entry refused", entry=entry.id, reason=entry.reason, detail=entry.detail
+                "log_entry_refused", entry=entry.id, reason=entry.reason, detail=entry.detail
             )
             REFUSALS.add(entry.reason)
 
@@ -153,7 +157,7 @@ class Projector:
         try:
             if not self._migrated:
                 for name in await migrate(connection):
-                    _log.info("migrated", name=name)
+                    _log.info("archive_migrated", name=name)
                 self._migrated = True
             yield connection
         finally:
@@ -176,7 +180,7 @@ class Projector:
             async with self._connected() as connection:
                 await tables.halt(connection, reason)
         except _TRANSIENT as error:
-            _log.warning("cannot write down that projecting stopped", error=repr(error))
+            _log.warning("projector_halt_unrecorded", error=error_text(error))
 
     async def _pause(self, delay_s: float) -> None:
         with contextlib.suppress(TimeoutError):

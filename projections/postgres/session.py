@@ -191,7 +191,7 @@ class Session:
         try:
             batch = await self._fold.fold(chunk)
         except REFUSED as error:
-            _log.error("a chunk cannot be encoded", position=chunk.first, error=str(error))
+            _log.error("chunk_unencodable", position=chunk.first, error=str(error))
             await self._settled()
             await self._isolate(chunk, before)
             raise CheckpointConflict from error
@@ -209,7 +209,7 @@ class Session:
         try:
             await writing
         except _Refused as refused:
-            _log.error("postgres refuses a chunk", position=refused.chunk.first, error=str(refused))
+            _log.error("chunk_refused", position=refused.chunk.first, error=str(refused))
             await self._isolate(refused.chunk, refused.before)
             raise CheckpointConflict from refused  # what was folded since is void
 

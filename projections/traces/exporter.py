@@ -1,34 +1,31 @@
 """Follows the log and sends its traces to a collector.
 
-Spans that a collector refuses are read again, also by the next process: a mark in the log's server
-says how far they were taken. A follower that is too far behind skips the oldest events and counts
-them, so that a collector that was away for a day is not sent that day.
+Spans that a collector could not take are read again, also by the next process: a mark in the log
+server records how far they were delivered. A follower that is too far behind skips the oldest
+events and counts them, so that a collector that was away for a day is not sent that day.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError, Stored
-from events.metrics import SPANS, UNTRACED
+from events.metrics import UNTRACED
+from events.telemetry.outages import ARCHIVE, LOG
 from projections.feed.history_reader import HistoryGap, HistoryReader
+from projections.traces.delivery import Delivery, Send
 from projections.traces.spans import Span, Tracer, sample
 
 MARK = "traces"
 BEHIND_MAX = 200_000
 """Events."""
-BATCH = 512
-"""Spans a request, as collectors expect."""
 PAUSE_S = 0.5
 """Wait at the end of the log, and after a fault."""
-
-Send = Callable[[Sequence[Span]], Awaitable[bool]]
-"""Returns whether the collector took them."""
 
 _log = structlog.get_logger()
 
@@ -49,13 +46,16 @@ async def follow(
     exporter = _Exporter(log, past, send, ratio, behind_max)
     while not stop.is_set():
         try:
-            if await exporter.send_page():
+            more = await exporter.send_page()
+            LOG.over()
+            ARCHIVE.over()
+            if more:
                 continue
         except HistoryGap as gap:
             exporter.skip(gap.resume_after)
             continue
         except (LogError, ArchiveUnavailable) as error:
-            _log.warning("traces wait", error=str(error))
+            (ARCHIVE if isinstance(error, ArchiveUnavailable) else LOG).failed(error)
             exporter.forget()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), PAUSE_S)
@@ -69,7 +69,7 @@ class _Exporter:
     ) -> None:
         self._log = log
         self._past = past
-        self._send = send
+        self._unsent = Delivery(send)
         self._ratio = ratio
         self._behind_max = behind_max
         self._tracer = Tracer()
@@ -77,7 +77,6 @@ class _Exporter:
         """The position up to which spans were taken; None before the mark was read."""
         self._read = 0
         """The position up to which `_unsent` has the spans."""
-        self._unsent: list[Span] = []
 
     async def send_page(self) -> bool:
         """Sends the spans of the next page; returns whether another may follow at once.
@@ -88,14 +87,13 @@ class _Exporter:
         if not self._unsent:
             events = await self._past.page(after)
             # Folded once: spans that are not taken are kept as they are.
-            self._unsent = await self._spans(events)
+            self._unsent.add(await self._spans(events))
             self._read = events[-1].position if events else after
-        if not await _take(self._unsent, self._send):
-            _log.warning("the collector does not take traces: they wait")
+        if not await self._unsent.deliver():
             return False
         if self._read == after:
             return False
-        self._after, self._unsent = self._read, []
+        self._after = self._read
         await self._log.mark(MARK, self._read)
         return True
 
@@ -107,7 +105,8 @@ class _Exporter:
 
     def forget(self) -> None:
         """Drops what was folded: it may be half of a page."""
-        self._tracer, self._unsent = Tracer(), []
+        self._tracer = Tracer()
+        self._unsent.clear()
 
     async def _start(self) -> int:
         """The position to read after."""
@@ -120,7 +119,7 @@ class _Exporter:
         # A mark beyond the head is of a log that was rebuilt since.
         self._after = min(self._after, head)
         if head - self._after > self._behind_max:
-            _log.warning("traces left out", after=self._after, until=head)
+            _log.warning("traces_skipped", after=self._after, until=head)
             self.skip(head)
         return self._after
 
@@ -134,13 +133,3 @@ class _Exporter:
         if untraced:
             UNTRACED.add(number=untraced)
         return spans
-
-
-async def _take(spans: Sequence[Span], send: Send) -> bool:
-    """Whether all were taken. A part that is sent twice has the same ids."""
-    for start in range(0, len(spans), BATCH):
-        batch = spans[start : start + BATCH]
-        if not await send(batch):
-            return False
-        SPANS.add(number=len(batch))
-    return True

@@ -72,6 +72,6 @@ async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
         waits.update(await ctx.limits.admit(list(waits)))
 
     if fresh and ctx.limits.orders_per_minute:
-        await persist(ctx.stage.name, admitted)
+        await persist(admitted)
     await wait([(work, waits[work.order_id]) for work in fresh if waits[work.order_id]], ctx)
     return [*begun, *(work for work in fresh if not waits[work.order_id])]

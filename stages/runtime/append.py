@@ -10,9 +10,17 @@ from typing import NamedTuple
 
 import structlog
 
+from events.error_text import error_text
 from events.log import AppendRequest, AppendResult, AppendStatus, Delivery
 from events.order import IMMEDIATE_TIFS
-from events.types import Fact, OrderFailed, OrderParked
+from events.types import (
+    Fact,
+    OrderConfirmed,
+    OrderExpired,
+    OrderFailed,
+    OrderParked,
+    TransactionInDoubt,
+)
 from stages.runtime.retry import after_expiry
 from stages.runtime.work import Context, Decided, OrderDelivery, PendingAppend, WorkItem
 
@@ -36,6 +44,32 @@ class Written(NamedTuple):
     """The log accepts no sends now; each with the ms until it is tried again."""
 
 
+def log_outcomes(facts: Sequence[Fact], order_id: str, result: AppendResult) -> None:
+    """Logs the facts of an append that are news about an order, once they are written."""
+    about = {"order_id": order_id, "position": result.position}
+    for fact in facts:
+        match fact:
+            case OrderConfirmed():
+                _log.debug("order_confirmed", signature=fact.signature, **about)
+            case OrderFailed():
+                _log.info(
+                    "order_failed",
+                    stage=fact.stage,
+                    reason=fact.reason,
+                    detail=fact.detail,
+                    **about,
+                )
+            case OrderExpired():
+                _log.debug("order_expired", **about)
+            case OrderParked():
+                _log.error("order_parked", stage=fact.stage, reason=fact.reason, **about)
+            case TransactionInDoubt():
+                _log.warning(
+                    "transaction_in_doubt", signature=fact.signature, reason=fact.reason,
+                    detail=fact.detail, **about,
+                )  # fmt: skip
+
+
 def encode(decided: Decided, ctx: Context) -> PendingAppend:
     """The facts as records. Raises where they cannot be encoded, such as a number out of range."""
     work = decided.work
@@ -55,15 +89,16 @@ async def append(appends: Sequence[PendingAppend], ctx: Context) -> Written:
         work = pending.work
         if result.status in WRITTEN:
             written.appended.append(pending)
+            log_outcomes([event.fact for event in pending.batch.events], work.order_id, result)
         elif (fact := _end_of(work, result, ctx.stage.name)) is not None:
             ends.append((work, fact))
         elif result.status in (*STOPPED, AppendStatus.UNVERIFIED):
             written.suspended.append((work, SUSPENDED_WAIT_MS))
         else:
-            _log.info("fenced", stage=ctx.stage.name, **work.log_context)
+            _log.debug("version_conflict", stage=ctx.stage.name, **work.log_context)
             written.retry.append((work.order_id, work.delivery))
     if any(result.status is AppendStatus.UNVERIFIED for result in results):
-        _log.warning("nothing is sent: see /readyz", stage=ctx.stage.name, reason=UNVERIFIED)
+        _log.warning("sends_suspended", stage=ctx.stage.name, reason=UNVERIFIED)
     written.retry.extend(await _append_ends(ends, ctx))
     return written
 
@@ -88,11 +123,13 @@ async def _append_ends(ends: Sequence[tuple[WorkItem, Fact]], ctx: Context) -> l
     results = await ctx.log.append(requests)
     settled: list[Delivery] = []
     conflicts: list[OrderDelivery] = []
-    for (work, _), result in zip(ends, results, strict=True):
+    for (work, fact), result in zip(ends, results, strict=True):
         if result.status is AppendStatus.CONFLICT:
             conflicts.append((work.order_id, work.delivery))
         else:
             settled.append(work.delivery)
+        if result.status in WRITTEN:
+            log_outcomes([fact], work.order_id, result)
     ctx.in_flight.settled(settled)
     return conflicts
 
@@ -105,6 +142,6 @@ def _request(pending: PendingAppend, ctx: Context) -> AppendRequest:
             work.head, work.order, pending.batch, delivery=work.delivery, wait_ms=pending.wait_ms
         )
     except Exception as error:
-        _log.exception("order parked", stage=ctx.stage.name, **work.log_context)
-        parked = OrderParked(ctx.stage.name, f"{type(error).__name__}: {error}"[:500], "engine")
+        _log.exception("order_step_failed", stage=ctx.stage.name, **work.log_context)
+        parked = OrderParked(ctx.stage.name, error_text(error)[:500], "engine")
         return ctx.log.build_append_of(work.head, work.order, [parked], delivery=work.delivery)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from events.error_text import error_text
 from events.log import LogError
 from events.order import may_still_land
 from stages.runtime.retry import RetryPolicy, after_refusal
@@ -83,4 +84,4 @@ def _refusal(error: VenueRefusal | OSError) -> VenueRefusal:
     if isinstance(error, VenueRefusal):
         return error
     # An OSError, such as a TimeoutError: the venue cannot be reached.
-    return VenueRefusal("venue-unavailable", repr(error), retryable=True)
+    return VenueRefusal("venue-unavailable", error_text(error), retryable=True)

@@ -29,7 +29,7 @@ async def effects(done: Sequence[PendingAppend], ctx: Context) -> None:
 async def started(order_ids: Sequence[str], ctx: Context) -> None:
     """Counts starts for ORDERS_PER_MINUTE. Its window begins here and is never too short."""
     if order_ids and ctx.stage.paced and ctx.limits.orders_per_minute:
-        await persist(ctx.stage.name, lambda: ctx.limits.started(order_ids))
+        await persist(lambda: ctx.limits.started(order_ids))
 
 
 async def send(orders: Sequence[Order], ctx: Context) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from events.error_text import error_text
 from events.order import Order, next_stage
 from events.streams.hash_chain import EventBatch
 from events.types import Fact
@@ -59,7 +60,9 @@ def fuse(batch: EventBatch[Order], stages: Fused) -> None:
                 break
             batch.extend(following)
         except Exception as error:  # left to the stage, see above
-            _log.debug("not fused", stage=stage.name, order_id=order.id, error=repr(error))
+            _log.debug(
+                "stage_not_fused", stage=stage.name, order_id=order.id, error=error_text(error)
+            )
             break
 
 

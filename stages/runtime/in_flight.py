@@ -62,6 +62,6 @@ class InFlight:
                 self.failure.set_exception(error)
         except Exception:
             # The lease is no longer renewed: another worker gets the entry, its deliveries counted.
-            _log.exception("work lost its way", stage=self._stage)
+            _log.exception("stage_task_failed", stage=self._stage)
             self._inbox.nack(deliveries)
             self.room.set()

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from events.log import (
     EventLog,
     Fenced,
@@ -21,14 +19,13 @@ from events.log import (
     OrderHead,
     decode_head,
 )
+from events.telemetry.outages import LOG
 from stages.runtime.work import OrderDelivery
 
 FAULT_WAIT_S = 0.2
 """Between two attempts while the log does not answer."""
 DELIVERIES_MAX = 5
 """An entry that was delivered so often without an ack is a poison message."""
-
-_log = structlog.get_logger()
 
 
 class SortedMessages(NamedTuple):
@@ -62,20 +59,18 @@ def sort_delivery(messages: Sequence[InboxMessage]) -> SortedMessages:
     return sorted_
 
 
-async def load(
-    log: EventLog, stage: str, deliveries: Sequence[OrderDelivery]
-) -> list[OrderHead | None]:
+async def load(log: EventLog, deliveries: Sequence[OrderDelivery]) -> list[OrderHead | None]:
     """The current heads of orders. Waits until the log answers."""
     heads: list[OrderHead | None] = []
 
     async def loaded() -> None:
         heads[:] = await log.load([order_id for order_id, _ in deliveries])
 
-    await persist(stage, loaded)
+    await persist(loaded)
     return heads
 
 
-async def persist(stage: str, act: Callable[[], Awaitable[object]]) -> None:
+async def persist(act: Callable[[], Awaitable[object]]) -> None:
     """Repeats an idempotent call until the log answers. An outage of the log costs no attempt.
 
     Raises Fenced or LogTruncated.
@@ -83,9 +78,10 @@ async def persist(stage: str, act: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await act()
+            LOG.over()
             return
         except (Fenced, LogTruncated):
             raise
         except LogError as error:
-            _log.warning("log not available", stage=stage, error=str(error))
+            LOG.failed(error)
             await asyncio.sleep(FAULT_WAIT_S)

@@ -64,7 +64,7 @@ async def process(messages: Sequence[InboxMessage], ctx: Context) -> None:
 
 async def _reload(deliveries: Sequence[OrderDelivery], ctx: Context) -> None:
     """Loads the current heads, as after a conflict, and works on what they owe now."""
-    await _work_on(deliveries, await load(ctx.log, ctx.stage.name, deliveries), ctx)
+    await _work_on(deliveries, await load(ctx.log, deliveries), ctx)
 
 
 async def _work_on(
@@ -164,7 +164,7 @@ async def _park(faults: Sequence[Fault], ctx: Context) -> None:
     """Parks the orders that met a bug."""
     for fault in faults:
         _log.error(
-            "a bug met an order",
+            "order_step_failed",
             stage=ctx.stage.name,
             exc_info=fault.error,
             **fault.work.log_context,
@@ -174,19 +174,18 @@ async def _park(faults: Sequence[Fault], ctx: Context) -> None:
 
 async def _park_poisonous(deliveries: Sequence[OrderDelivery], ctx: Context) -> None:
     """Parks orders whose worker died on them again and again."""
-    claimed = claim(deliveries, await load(ctx.log, ctx.stage.name, deliveries), ctx.number)
+    claimed = claim(deliveries, await load(ctx.log, deliveries), ctx.number)
     await settle_others(claimed, ctx)
     for work in claimed.owed:
         await _park_one(work, "its worker died on it again and again", ctx)
 
 
 async def _park_one(work: WorkItem, reason: str, ctx: Context) -> None:
-    _log.error("order parked", stage=ctx.stage.name, reason=reason[:REASON_MAX], **work.log_context)
     parked = OrderParked(ctx.stage.name, reason[:REASON_MAX], "engine")
     await _write([encode(Decided(work, [parked]), ctx)], ctx)
 
 
 async def _split(message: InboxMessage, ctx: Context) -> None:
     """Replaces an entry whose worker keeps dying by one entry for each of its orders."""
-    _log.warning("entry keeps losing its worker", order_ids=message.order_ids)
-    await persist(ctx.stage.name, lambda: ctx.in_flight.split(message))
+    _log.warning("inbox_entry_split", order_ids=message.order_ids)
+    await persist(lambda: ctx.in_flight.split(message))

@@ -21,6 +21,7 @@ from events.log import (
     LogError,
     LogTruncated,
 )
+from events.telemetry.outages import LOG
 from stages.runtime.fusion import Fused
 from stages.runtime.in_flight import InFlight
 from stages.runtime.limiter import RateAndConcurrencyLimiter
@@ -103,6 +104,10 @@ class Runner:
             await self._stop([stopping, *loops])
         for ended in (self._in_flight.failure, *loops):
             if ended.done() and not ended.cancelled():
+                if isinstance(ended.exception(), Fenced):
+                    _log.error(
+                        "consumer_fenced", stage=self.stage.name, error=str(ended.exception())
+                    )
                 ended.result()
 
     async def _stop(self, loops: Sequence[asyncio.Task[Any]]) -> None:
@@ -121,7 +126,7 @@ class Runner:
         try:
             await asyncio.wait_for(self._inbox.deregister(), LEAVE_S)
         except (LogError, TimeoutError) as error:
-            _log.warning("left without putting back", error=str(error))
+            _log.warning("inbox_not_returned", error=str(error))
         await self._inbox.close()
 
     # -- the loops -----------------------------------------------------------------------------
@@ -139,6 +144,7 @@ class Runner:
                 # One group after the other: entries that arrive meanwhile share the next read.
                 # Venues, permits and waits are awaited in tasks of their own.
                 messages = await self._inbox.take(ENTRIES_MAX, block_ms=BLOCK_MS)
+                LOG.over()
                 for group in group_entries(messages):
                     deliveries = [message.delivery(0) for message in group]
                     await asyncio.shield(
@@ -150,7 +156,7 @@ class Runner:
             except (Fenced, LogTruncated):
                 raise
             except LogError as error:
-                _log.warning("log not available", stage=self.stage.name, error=str(error))
+                LOG.failed(error)
                 await asyncio.sleep(FAULT_WAIT_S)
 
     async def _alone_with(self, group: Sequence[InboxMessage]) -> None:
@@ -165,10 +171,10 @@ class Runner:
             await asyncio.sleep(self.lease_ms / 4000)
             try:
                 for entry in await self._inbox.renew():
-                    _log.warning("lease lost", stage=self.stage.name, entry=entry.decode())
+                    _log.warning("lease_lost", stage=self.stage.name, entry=entry.decode())
                 self._in_flight.room.set()
             except LogError as error:
-                _log.warning("leases not renewed", stage=self.stage.name, error=str(error))
+                LOG.failed(error)
 
     async def _promote_delayed(self) -> None:
         while True:

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from events.error_text import error_text
 from events.log import (
     OUTCOME_COUNTERS,
     PARKED,
     AppendRequest,
+    AppendResult,
     Delivery,
     EventLog,
     OrderHead,
@@ -23,7 +25,7 @@ from events.order import may_still_land
 from events.streams.damage import UNDECODABLE
 from events.streams.hash_chain import HashedEvent, encode_record, link
 from events.types import Event, OrderParked, Status, encode
-from stages.runtime.append import Written
+from stages.runtime.append import WRITTEN, Written
 from stages.runtime.claim import Claimed, Unreadable
 from stages.runtime.load import persist
 from stages.runtime.work import Context, WorkItem, log_context
@@ -73,16 +75,15 @@ async def _quarantine(unreadable: Unreadable, ctx: Context) -> None:
         await _set_aside([order_id], ctx)
         await _settle([ack_only(order_id, delivery)], ctx)
         return
-    _log.error(
-        "order parked",
-        stage=stage,
-        error=str(unreadable.error),
-        **log_context(order_id, unreadable.head),
-    )
     request = await park_unreadable(
         ctx.log, stage, order_id, unreadable.head, delivery, unreadable.error
     )
-    await _settle([request], ctx)
+    [result] = await _settle([request], ctx)
+    if result.status in WRITTEN:
+        reason = error_text(unreadable.error)
+        _log.error(
+            "order_parked", stage=stage, reason=reason, **log_context(order_id, unreadable.head)
+        )
 
 
 async def _set_aside(order_ids: Sequence[str], ctx: Context) -> None:
@@ -95,16 +96,19 @@ async def _set_aside(order_ids: Sequence[str], ctx: Context) -> None:
         listed_ids[:] = await ctx.log.open_among(order_ids)
         await ctx.log.set_aside(listed_ids)
 
-    await persist(ctx.stage.name, listed)
+    await persist(listed)
     for order_id in listed_ids:
-        _log.error("head damaged", stage=ctx.stage.name, order_id=order_id, mend="engine repair")
+        _log.error(
+            "order_head_damaged", stage=ctx.stage.name, order_id=order_id, mend="engine repair"
+        )
 
 
-async def _settle(requests: Sequence[AppendRequest], ctx: Context) -> None:
-    await ctx.log.append(requests)
+async def _settle(requests: Sequence[AppendRequest], ctx: Context) -> list[AppendResult]:
+    results = await ctx.log.append(requests)
     ctx.in_flight.settled(
         [request.delivery for request in requests if request.delivery is not None]
     )
+    return results
 
 
 # -- heads that this build cannot read -------------------------------------------------------------

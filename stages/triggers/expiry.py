@@ -9,6 +9,8 @@ import msgspec
 
 from events.log import AppendRequest, EventLog, OrderHead, PairLeases
 from events.order import Order, may_still_land, was_executed
+from events.types import Fact
+from stages.runtime.append import WRITTEN, log_outcomes
 from stages.runtime.retry import after_expiry
 
 POLL_S = 0.2
@@ -71,12 +73,14 @@ async def expire(log: EventLog, watches: PairLeases) -> None:
     """One round. Another process may work on such an order: the version lets one of them write."""
     due = await watches.due(PER_ROUND)
     requests: list[AppendRequest] = []
+    facts: list[Fact] = []
     for order_id, head in zip(due.order_ids, await log.load(due.order_ids), strict=True):
         decision = decide_expiry(head, due.time_us)
         match decision:
             case Expire(current, order):
                 expired = after_expiry(order, "watcher")
                 requests.append(log.build_append_of(current, order, [expired])[0])
+                facts.append(expired)
             case Wait(at_ms) | LookAgain(at_ms):
                 await watches.expires(order_id, at_ms)
             case Forget():
@@ -85,7 +89,10 @@ async def expire(log: EventLog, watches: PairLeases) -> None:
                 pass
             case _:
                 assert_never(decision)
-    await log.append(requests)
+    results = await log.append(requests)
+    for request, fact, result in zip(requests, facts, results, strict=True):
+        if result.status in WRITTEN:
+            log_outcomes([fact], request.order_id, result)
     if len(due.order_ids) < PER_ROUND:
         await asyncio.sleep(POLL_S)
 

@@ -15,10 +15,12 @@ from contextlib import aclosing, suppress
 import msgspec
 import structlog
 
+from events.error_text import error_text
 from events.ids import ENGINE_STREAM_ID
 from events.log import EventLog, Fenced, LogError, LogTruncated, OrderHead, PairProgress, engine_in
 from events.order import Order
 from events.streams import EngineState
+from events.telemetry.outages import LOG
 from events.types import EngineStatus
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage, VenueRefusal
@@ -115,13 +117,13 @@ class TriggerRunner:
             except LogTruncated:
                 self._built.clear()
             except LogError as error:
-                _log.warning("log not available", stage="watcher", error=str(error))
+                LOG.failed(error)
             except VenueRefusal as error:
-                _log.warning("chain not available", stage="watcher", error=str(error))
+                _log.debug("chain_unavailable", stage="watcher", error=error_text(error))
                 self._built.clear()
             except Exception:
                 # The books may be half changed: they are rebuilt from the heads.
-                _log.exception("the books are rebuilt")
+                _log.exception("trigger_books_rebuilt")
                 self._built.clear()
             await asyncio.sleep(FAULT_WAIT_S)
 
@@ -143,6 +145,7 @@ class TriggerRunner:
         if not self._built.is_set():
             await self._build()
         self._read, ids = await self._watches.news(self._news, block_ms=NEWS_BLOCK_MS)
+        LOG.over()
         try:
             for at in range(0, len(ids), UNITS_MAX):
                 some = ids[at : at + UNITS_MAX]

@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 import structlog
 
+from events.error_text import error_text
 from events.log import RESTING, AppendRequest, AppendStatus, EventLog, Fenced, LogError, OrderHead
 from events.order import Order, may_still_land
+from events.telemetry.outages import LOG
 from events.types import Fact, OrderParked
+from stages.runtime.append import log_outcomes
 from stages.runtime.fusion import fuse_waiting
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage
@@ -43,6 +46,7 @@ class _TriggerAppend(NamedTuple):
     before: Order
     after: Order
     request: AppendRequest
+    facts: Sequence[Fact]
 
 
 class TriggerWriter:
@@ -87,11 +91,10 @@ class TriggerWriter:
                 await fuse_waiting(batch, self._ahead)
             request, after = self._log.build_append(head, order, batch), batch.order
         except Exception as error:  # a bug: the order must not delay the others again and again
-            _log.exception("order parked", stage="watcher", **log_context(order.id, head))
-            reason = f"{type(error).__name__}: {error}"[:500]
-            parked = OrderParked("watcher", reason, "engine")
-            request, after = self._log.build_append_of(head, order, [parked])
-        return _TriggerAppend(candidate, order, after, request)
+            _log.exception("order_step_failed", stage="watcher", **log_context(order.id, head))
+            facts = [OrderParked("watcher", error_text(error)[:500], "engine")]
+            request, after = self._log.build_append_of(head, order, facts)
+        return _TriggerAppend(candidate, order, after, request, facts)
 
     async def _write(
         self, appends: Sequence[_TriggerAppend]
@@ -108,8 +111,10 @@ class TriggerWriter:
                     await asyncio.sleep(FAULT_WAIT_S)
                 case AppendStatus.HALTED | AppendStatus.SUSPENDED:
                     halted.append(append_.before)
-                case AppendStatus.CREATED | AppendStatus.EXISTS if may_still_land(append_.after):
-                    written.append(append_.after)
+                case AppendStatus.CREATED | AppendStatus.EXISTS:
+                    log_outcomes(append_.facts, append_.before.id, answer)
+                    if may_still_land(append_.after):
+                        written.append(append_.after)
         self._send(written)
         return again, halted
 
@@ -133,7 +138,7 @@ class TriggerWriter:
             except Fenced:
                 raise
             except LogError as error:
-                _log.warning("log not available", stage="watcher", error=str(error))
+                LOG.failed(error)
                 await asyncio.sleep(FAULT_WAIT_S)
 
 

@@ -62,7 +62,7 @@ async def test_a_transaction_that_no_node_takes_spends_no_attempt(
         crew.local.faults(methods=("sendTransaction",), reject_rate=1.0)
         with structlog.testing.capture_logs() as lines:
             [order_id] = await submitted(crew)
-            await until(lambda: "rebroadcast failed" in {line["event"] for line in lines})
+            await until(lambda: "rebroadcast_failed" in {line["event"] for line in lines})
         crew.local.advance(LIFETIME + FINAL + 2)
         await crew.until(lambda: "TransactionExpired" in crew.names(order_id))
         crew.local.well()

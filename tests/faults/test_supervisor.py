@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import pytest
 import structlog
 
 from engine.processes import supervisor
+from engine.processes.child_log import Rotation
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
 from tests.support.waits import HANG_S, pace, until
@@ -134,7 +136,7 @@ async def test_the_pause_before_a_restart_grows_to_a_bound_and_is_small_after_a_
                 first = child.pid
                 os.kill(first, signal.SIGKILL)
                 await until(lambda first=first: child.pid not in (0, first))  # type: ignore[misc]
-    pauses = [line["pause_s"] for line in lines if line["event"] == "process ended, restarting"]
+    pauses = [line["pause_s"] for line in lines if line["event"] == "process_restarted"]
     assert pauses == [0.001, 0.002, 0.004, 0.004, 0.001, 0.001]
 
 
@@ -203,14 +205,46 @@ async def test_a_program_that_never_starts_is_reported_in_one_line(
         await supervisor.run(asyncio.Event(), never, lambda: None)
 
 
-async def test_the_log_of_a_child_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_log_of_a_child_is_rotated_and_bounded(tmp_path: Path) -> None:
+    chatty = script("a", "for n in range(50_000): print(n, 'x' * 20, flush=True)\n" + SLEEPER)
+    rotation = Rotation(bytes_max=300_000, files=2)
+    async with supervised(Supervisor([[chatty]], tmp_path, rotation=rotation)):
+        last = tmp_path / "a.log"
+        await until(lambda: last.exists() and b"49999 x" in last.read_bytes())
+    files = sorted(tmp_path.glob("a.log*"))
+    assert [file.name for file in files] == ["a.log", "a.log.1", "a.log.2"]
+    assert all(file.stat().st_size < 2_000_000 for file in files)
+    numbers = [
+        int(json.loads(line)["text"].split()[0])
+        for file in reversed(files)
+        for line in file.read_text().splitlines()
+    ]
+    assert numbers == list(range(numbers[0], 50_000)), "a line was lost or split by a rotation"
+
+
+async def test_what_a_child_prints_is_json_in_its_file_and_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.processes.child_log.ROTATE_BYTES", 100_000)
-    chatty = script("a", "for _ in range(50_000): print('x' * 20, flush=True)\n" + SLEEPER)
-    async with supervised(Supervisor([[chatty]], tmp_path)):
-        await until((tmp_path / "a.log.1").exists)
-    assert (tmp_path / "a.log").stat().st_size < 2_000_000
+    ours = {"event": "process_ready", "level": "info", "process": "a"}
+    text = (
+        f"import sys, warnings; print({json.dumps(ours)!r}, flush=True)\n"
+        "print('half', end='', flush=True); print(' a line', flush=True)\n"
+        "warnings.warn('odd', stacklevel=1)\n"
+        "print('ValueError: lost', file=sys.stderr, flush=True)\n"
+        "sys.stdout.buffer.write(b'caf\\xe9 \\x00\\n'); sys.stdout.flush()\n"
+    )
+    async with supervised(Supervisor([[script("a", text + SLEEPER)]], tmp_path)):
+        file = tmp_path / "a.log"
+        await until(lambda: file.exists() and "caf" in file.read_text())
+    lines = [json.loads(line) for line in (tmp_path / "a.log").read_text().splitlines()]
+    assert lines[0] == ours
+    texts = {line["text"]: line["level"] for line in lines[1:]}
+    assert texts["half a line"] == "info"
+    assert texts["ValueError: lost"] == "error"
+    assert "warning" in texts.values()
+    assert all(line["event"] == "process_output" and line["timestamp"] for line in lines[1:])
+    printed = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line for line in printed if line in lines] == lines
 
 
 async def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A process whose Redis is not there waits for it, and says so once, not ten times a second."""
+"""A process whose Redis is not there waits for it, and logs that once, not ten times a second."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ async def test_an_unreachable_redis_is_logged_on_change_only(tmp_path: Path) -> 
         env=os.environ | environment(settings),
     )
     assert process.stderr is not None
+    started = json.loads(await asyncio.wait_for(process.stderr.readline(), HANG_S))
     first = json.loads(await asyncio.wait_for(process.stderr.readline(), HANG_S))
     await pace(TRIES_S)
     process.terminate()
     rest = (await process.stderr.read()).splitlines()
     await process.wait()
-    assert first["event"] == "waiting for the log"
+    assert started["event"] == "process_started"
+    assert first["event"] == "log_awaited"
     assert nowhere.split("/")[2].split(":")[1] in first["error"]
-    assert [line for line in rest if b"waiting for the log" in line] == []
+    assert [line for line in rest if b"log_awaited" in line] == []

@@ -237,6 +237,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
         redis_url=redis_url,
         database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: it is not read
         lease_ms=300,
+        log_level="debug",
     )
     # Its quotes take longer than a busy machine takes to stop it.
     late = replace(settings, venue_latency_ms=2500, venue_timeout_ms=60_000)
@@ -254,7 +255,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
                 heir.send_signal(signal.SIGSTOP)  # what is written now, the zombie has written
                 before = await team.log.position()
                 zombie.send_signal(signal.SIGCONT)
-                await until(lambda: old.read_text().count("fenced") >= ORDERS)
+                await until(lambda: old.read_text().count("version_conflict") >= ORDERS)
                 assert await team.log.position() == before
                 heir.send_signal(signal.SIGCONT)
                 # It is a good worker again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -62,9 +63,10 @@ async def test_a_process_of_another_chain_logs_one_line_and_exits(
             cwd=tmp_path, env=os.environ | urls | DEVNET,
         )  # fmt: skip
         raw, _ = await asyncio.wait_for(process.communicate(), HANG_S)
-    [line] = raw.decode().splitlines()
+    [line] = [json.loads(line) for line in raw.splitlines() if b'"critical"' in line]
     assert process.returncode == 2
-    assert line.startswith("engine: the orders of this log trade on 'local'"), line
+    assert line["event"] == "process_failed"
+    assert line["error"].startswith("the orders of this log trade on 'local'"), line
 
 
 async def test_the_archive_remembers_the_chain_when_the_log_is_lost(

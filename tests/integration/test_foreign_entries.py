@@ -145,7 +145,7 @@ async def test_a_foreign_entry_is_refused_and_orders_continue(
         assert last == end + 6
         assert await archived_positions(archive) == list(range(1, last + 1))
         assert (await archive.regression()) is None
-        refusals = [line for line in lines if line["event"] == "log entry refused"]
+        refusals = [line for line in lines if line["event"] == "log_entry_refused"]
         assert [(line["entry"], line["reason"]) for line in refusals] == [(entry_id, FOREIGN[kind])]
         assert [len(await order_history(archive, log, i)) for i in (order_id, waiting, other)] == [
             6, 6, 1,
@@ -313,7 +313,7 @@ async def test_the_projector_stops_at_an_entry_that_does_not_follow_and_orders_c
                 assert await log.suspended() == ""
         assert await archived_positions(archive) == [1, 2]
         assert [i in await archive.orders(ids) for i in ids] == [True, True, False, False]
-        assert len([line for line in lines if line["event"] == "projecting stopped"]) == 1
+        assert len([line for line in lines if line["event"] == "projector_halted"]) == 1
 
 
 @contextlib.asynccontextmanager

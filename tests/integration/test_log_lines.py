@@ -53,8 +53,9 @@ async def test_a_write_that_came_too_late_names_the_order_and_the_position_it_kn
         with structlog.testing.capture_logs() as lines:
             await append([encode(late, ctx)], ctx)
         await limits.close()
-    [line] = [line for line in lines if line["event"] == "fenced"]
+    [line] = [line for line in lines if line["event"] == "version_conflict"]
     assert (line["stage"], line["order_id"], line["position"]) == ("router", order_id, 2)
+    assert line["log_level"] == "debug", "another writer was faster: no operator has to know"
 
 
 async def test_a_send_that_failed_names_its_orders(redis_url: str) -> None:

@@ -350,7 +350,7 @@ async def test_a_transaction_refused_for_its_version_is_rebuilt_as_v0_at_once(
         for _ in range(2):
             assert decode((await world.built()).raw.reveal()).version == 0
     assert VERSION_REFUSALS.counts[""] == counted + 1, "it is not tried with each order"
-    [line] = [line for line in lines if line["event"] == "transaction version refused"]
+    [line] = [line for line in lines if line["event"] == "transaction_version_refused"]
     assert (line["log_level"], line["built"]) == ("warning", 0)
     assert line["reason"]
     assert world.features.facts == ChainFacts(1, 0)

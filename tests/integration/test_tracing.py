@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
+import structlog
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -20,7 +21,7 @@ from engine.telemetry.otlp import Collector
 from events.commands import engine_switch
 from events.ids import ENGINE_STREAM_ID, trace_id
 from events.log import EventLog, Stored
-from events.metrics import UNTRACED
+from events.metrics import DROPPED_SPANS, UNTRACED
 from events.secret import SecretUrl
 from events.types import EngineHalted
 from projections.feed.history_reader import HistoryReader
@@ -42,13 +43,25 @@ class Received:
         self.sent = 0
         self.down = False
         self.refused = 0
+        self.poison: bytes | None = None
+        """The trace whose spans are answered with `poison_status`."""
+        self.poison_status = 400
+        self.most = 0
+        """How many spans it takes in a request; 0: any number."""
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
         if self.down:
             self.refused += 1
-            raise web.HTTPBadRequest
+            raise web.HTTPServiceUnavailable
         message = ExportTraceServiceRequest.FromString(await request.read())
+        spans = [s for r in message.resource_spans for scope in r.scope_spans for s in scope.spans]
+        if self.most and len(spans) > self.most:
+            self.refused += 1
+            return web.Response(status=413)
+        if any(span.trace_id == self.poison for span in spans):
+            self.refused += 1
+            return web.Response(status=self.poison_status)
         for resource in message.resource_spans:
             for scope in resource.scope_spans:
                 self.sent += len(scope.spans)
@@ -165,6 +178,39 @@ async def test_a_collector_gets_every_span_after_its_outage(
     assert all(
         span.start_time_unix_nano <= span.end_time_unix_nano for span in collector.spans.values()
     )
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 500, 501])
+async def test_a_batch_refused_permanently_is_dropped_counted_and_does_not_stop_the_next(
+    log: EventLog, collector: Received, status: int
+) -> None:
+    play, before = Play(log), DROPPED_SPANS.counts["refused"]
+    collector.poison_status = status
+    async with tracer(log, collector):
+        with structlog.testing.capture_logs() as lines:
+            [poisoned] = await play.create()
+            collector.poison = bytes.fromhex(trace_id(poisoned))
+            await play.append([poisoned], failed("no-route"))
+            await until(lambda: DROPPED_SPANS.counts["refused"] > before)
+            refused = collector.refused
+            [order_id] = await play.live()
+            await until(lambda: collector.names(order_id) == STEPS)
+    assert collector.refused == refused, "a refusal was repeated"
+    dropped = [line for line in lines if line["event"] == "spans_dropped"]
+    assert {(line["log_level"], line["cause"]) for line in dropped} == {
+        ("warning", f"HTTP {status}")
+    }
+    assert sum(line["spans"] for line in dropped) == DROPPED_SPANS.counts["refused"] - before
+
+
+async def test_a_batch_that_is_too_large_is_halved_until_it_is_taken(
+    log: EventLog, collector: Received
+) -> None:
+    collector.most = 5
+    async with tracer(log, collector):
+        ids = await Play(log).live(20)
+        await until(lambda: all(collector.names(order_id) == STEPS for order_id in ids))
+    assert collector.refused
 
 
 async def test_a_restarted_tracer_continues_the_same_spans(

@@ -29,7 +29,7 @@ PACKAGES = {
 EVENTS = (
     "events", "events/order", "events/streams", "events/types.py", "events/streams/hash_chain.py",
 )  # fmt: skip
-LOG = (*EVENTS, "events/metrics.py", "events/log")
+LOG = (*EVENTS, "events/metrics.py", "events/telemetry", "events/log")
 STORES = (*LOG, "events/archive")
 ROOMS: dict[str, tuple[str, ...]] = {
     # Lowest first. The rooms of other packages are in the second line.
@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "events/types.py": ("events", "events/order", "events/streams"),
     "events/streams/hash_chain.py": ("events", "events/order", "events/streams", "events/types.py"),
     "events/metrics.py": EVENTS,
+    "events/telemetry": ("events",),
     "events/log/redis": EVENTS,
     "events/log": (*EVENTS, "events/metrics.py", "events/log/redis"),
     "events/archive": LOG,
@@ -61,7 +62,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "stages/venues/simulated": (*EVENTS, "stages/runtime", "stages/venues"),
     "stages/venues/solana/transaction": ("events", "stages/pools", "stages/venues"),
     "stages/venues/solana/rpc": (
-        "events", "events/metrics.py", "stages/venues", "stages/venues/solana/transaction",
+        "events", "events/metrics.py", "events/telemetry",
+        "stages/venues", "stages/venues/solana/transaction",
     ),
     "stages/venues/solana/cluster": (
         "events/metrics.py",
@@ -125,7 +127,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gateway": (),
     "engine": ("events",),
     "engine/telemetry": ("events", "projections/traces", "engine"),
-    "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
+    "engine/processes": ("events", "gateway/api", "engine", "engine/telemetry"),
     "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
     "engine/recovery/recreation": ("events/*", "engine/telemetry"),
     "engine/recovery": (
@@ -144,10 +146,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "stages/pools/*", "engine/localnet/state", "engine/localnet/programs",
     ),
     "engine/localnet": (
-        "stages/pools", "stages/venues", "stages/venues/simulated",
+        "events", "stages/pools", "stages/venues", "stages/venues/simulated",
         "engine/localnet/state", "engine/localnet/programs", "engine/localnet/genesis",
     ),
-    "engine/localnet/rpc": ("engine/localnet", "engine/localnet/*"),
+    "engine/localnet/rpc": ("events", "engine/localnet", "engine/localnet/*"),
     "engine/embedded": (
         *STORES, "projections/postgres", "stages/venues/solana/transaction",
         "engine", "engine/composition", "engine/processes", "engine/localnet",
@@ -167,7 +169,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "engine/recovery", "engine/embedded", "engine/client",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
-    "engine/cli.py": ("engine", "engine/commands", "engine/processes"),
+    "engine/cli.py": ("engine", "engine/commands", "engine/processes", "engine/telemetry"),
     "engine/__main__.py": ("engine/cli.py", "engine/processes"),
 }  # fmt: skip
 """Room -> the rooms that it may import, for a type as well; `x/*` is `x` and all within."""

@@ -23,6 +23,7 @@ from engine.localnet.rpc.parameters import (
     RpcError,
 )
 from engine.localnet.state.failures import NotTaken, words
+from events.error_text import error_text
 
 HOST = "127.0.0.1"
 BODY_MAX = 50 * 1024 * 1024
@@ -110,7 +111,7 @@ class RpcServer:
         except NotTaken as error:
             return _error(number, RpcError(INVALID_PARAMS, words(error.err)))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            log.warning("call failed", method=name, error=repr(error))
+            log.warning("localnet_call_failed", method=name, error=error_text(error))
             return _error(number, RpcError(INTERNAL_ERROR, "Internal error"))
         if name == "sendTransaction" and self._node.luck.hits("lose"):
             raise Lost

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from events.error_text import error_text
 from events.secret import SecretUrl
 
 CONNECT_TIMEOUT_S = 2.0
@@ -277,7 +278,7 @@ class RedisConnection:
                 answers = await answered
             except (RedisError, OSError) as error:  # TimeoutError is an OSError
                 await self._disconnect()
-                raise OutcomeUnknown(f"log server: {error!r}") from error
+                raise OutcomeUnknown(f"log server: {error_text(error)}") from error
             except BaseException:
                 await self._disconnect()
                 raise

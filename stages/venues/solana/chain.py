@@ -245,7 +245,7 @@ class SolanaChain:
         try:
             return await self._sizes.of(addresses, draft.created, afresh=afresh)
         except (VenueRefusal, ValueError) as error:
-            _log.warning("accounts not measured", error=str(error))
+            _log.warning("accounts_not_measured", error=str(error))
             return None
 
     async def _simulated(self, trial: Message, version: int) -> Simulation:
@@ -301,7 +301,7 @@ class SolanaChain:
         )
         failures = [error for error in told if isinstance(error, BaseException)]
         if failures:
-            _log.info("not all were taken", failed=len(failures), of=len(transactions))
+            _log.info("sends_incomplete", failed=len(failures), of=len(transactions))
             raise failures[0]
 
     async def _send(self, raw: SecretBytes) -> None:

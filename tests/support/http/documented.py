@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
+from gateway.http.request_id import HEADER
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import PROBLEM, openapi
 from gateway.streaming.transport import Socket
@@ -122,6 +123,8 @@ def _faults(
         answer_faults += _query_faults(operation, request)
         if "requestBody" in operation:
             answer_faults += _body_faults(operation, body, response)
+    if not isinstance(response, web.WebSocketResponse) and HEADER not in response.headers:
+        answer_faults.append(f"no {HEADER}")
     return [
         f"{request.method} {request.path_qs} {response.status}: {item}" for item in answer_faults
     ]

@@ -26,18 +26,18 @@ def test_an_outage_is_logged_at_once_and_then_every_ten_seconds_with_a_count() -
     lines, result = Lines(), []
     for tenth in range(300):
         lines.now = tenth / 10
-        if (line := lines.log("waiting for the log", error="refused")) is not None:
+        if (line := lines.log("log_awaited", error="refused")) is not None:
             result.append((lines.now, line.get("repeated")))
     assert result == [(0.0, None), (10.0, 99), (20.0, 99)]
 
 
 def test_a_line_with_other_values_is_logged_at_once() -> None:
     lines = Lines()
-    assert lines.log("waiting for the log", error="refused")
-    assert lines.log("waiting for the log", error="loading")
-    assert lines.log("waiting for the log", error="refused") is None
-    assert lines.log("order parked", order_id="1")
-    assert lines.log("order parked", order_id="2")
+    assert lines.log("log_awaited", error="refused")
+    assert lines.log("log_awaited", error="loading")
+    assert lines.log("log_awaited", error="refused") is None
+    assert lines.log("order_parked", order_id="1")
+    assert lines.log("order_parked", order_id="2")
 
 
 def test_no_traceback_is_dropped() -> None:
@@ -50,8 +50,8 @@ def test_the_memory_of_repeated_lines_is_bounded(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("engine.telemetry.logging.KEPT", 3)
     lines = Lines()
     for number in range(KEPT):
-        assert lines.log("order parked", order_id=str(number))
-    assert lines.log("order parked", order_id="0")
+        assert lines.log("order_parked", order_id=str(number))
+    assert lines.log("order_parked", order_id="0")
     assert len(lines._repeats._counts) == 3
 
 

@@ -173,11 +173,11 @@ class AccountCache(PollingLoop):
             advanced = await self.refresh()
         except VenueRefusal as error:
             if not self._failing:
-                _log.warning("pool accounts cannot be read", error=str(error))
+                _log.warning("pool_reads_failed", error=str(error))
             self._failing, self._unread = True, error.detail
             return True  # the client has waited enough; back to the rhythm
         if self._failing:
-            _log.info("pool accounts are read again", slot=self.slot())
+            _log.info("pool_reads_resumed", slot=self.slot())
         self._failing, self._unread = False, ""
         return advanced
 

@@ -48,5 +48,5 @@ class WrappedAccount(PollingLoop):
                 try:
                     await self.ask()
                 except VenueRefusal as error:
-                    _log.info("account of wrapped SOL not read", error=str(error))
+                    _log.info("wrapped_sol_unread", error=str(error))
             await asyncio.sleep(ASKED_EVERY_S)

@@ -7,6 +7,7 @@ from math import inf
 
 import structlog
 
+from events.error_text import error_text
 from events.reason_codes import MaybeReason, ReasonCode
 from stages.pools.contract import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
 from stages.pools.mints import PAUSED
@@ -84,7 +85,7 @@ class WatchedPool:
             return False
         if self.fault != EXCEEDS_LIMIT:
             _log.warning(
-                "pool not quoted", pool=self.address, reason=EXCEEDS_LIMIT,
+                "pool_not_quoted", pool=self.address, reason=EXCEEDS_LIMIT,
                 accounts=len(self.addresses), most=most,
             )  # fmt: skip
         self.pool, self.fault, self._used, self.read_s = None, EXCEEDS_LIMIT, None, now_s
@@ -103,7 +104,7 @@ class WatchedPool:
             try:
                 return seen(self._probe(self.pool), self.family.dex, self.clock)
             except (Rejected, ValueError, ArithmeticError) as error:
-                _log.debug("pool has no price", pool=self.address, error=repr(error))
+                _log.debug("pool_without_price", pool=self.address, error=error_text(error))
         last = (self.seen or NOT_THERE)._replace(known=False)
         if self.fault == PAUSED:  # no transfer, and so no swap
             return last._replace(rate_ab=None, rate_ba=None)
@@ -145,9 +146,12 @@ class WatchedPool:
     def _failed(self, error: Exception) -> None:
         fault = error.reason if isinstance(error, Unsupported) else UNREADABLE
         if fault != self.fault:
+            text = error_text(error)
             # One that is not there may well be created later: snipers wait for such.
-            log = _log.debug if fault == NO_ACCOUNT else _log.warning
-            log("pool not quoted", pool=self.address, reason=fault, error=repr(error))
+            if fault == NO_ACCOUNT:
+                _log.debug("pool_account_absent", pool=self.address, error=text)
+            else:
+                _log.warning("pool_not_quoted", pool=self.address, reason=fault, error=text)
         self.pool, self.fault = None, fault
 
 

@@ -89,7 +89,7 @@ class Commitments(PollingLoop):
         except (RpcError, NotServed) as error:
             if commitment != "confirmed" or not _names_no_commitment(error):
                 raise
-        _log.warning("nodes do not know the commitment `confirmed`", used_instead="finalized")
+        _log.warning("commitment_unsupported", used_instead="finalized")
         self._confirmed_is_gone = True
         return await call("finalized")
 
@@ -106,7 +106,7 @@ class Commitments(PollingLoop):
         if migrated or self.consensus is None:
             consensus: Consensus = "alpenglow" if migrated else "tower"
             if consensus != self.consensus:
-                _log.info("consensus", cluster=consensus, setting=self._setting)
+                _log.info("consensus_detected", cluster=consensus, setting=self._setting)
             self.consensus = consensus
         self._known.set()
 
@@ -120,7 +120,7 @@ class Commitments(PollingLoop):
                 await self.look()
                 wait_s = LOOK_EVERY_S
             except VenueRefusal as error:
-                _log.info("consensus not read", error=str(error))
+                _log.info("consensus_unread", error=str(error))
                 wait_s = UNANSWERED_S
             await asyncio.sleep(wait_s)
 

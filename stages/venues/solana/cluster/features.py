@@ -123,10 +123,10 @@ class Features(PollingLoop):
     def _take_refusal(self, refusal: str) -> None:
         if refusal and not self.refusal:
             _log.warning(
-                "transaction version refused", reason=refusal, built=V0 if self.auto else V1
+                "transaction_version_refused", reason=refusal, built=V0 if self.auto else V1
             )
         elif self.refusal and not refusal:
-            _log.info("transaction version taken again", setting=self._setting)
+            _log.info("transaction_version_accepted", setting=self._setting)
         self.refusal = refusal
 
     async def ask(self) -> None:
@@ -142,7 +142,7 @@ class Features(PollingLoop):
             with contextlib.suppress(VenueRefusal):
                 self._take_refusal(await version_refusal(self._rpc, V1))
         if active is not self._active:
-            _log.info("transaction version", cluster=int(active), setting=self._setting)
+            _log.info("transaction_version_detected", cluster=int(active), setting=self._setting)
         self._active = active
         self._answered.set()
 
@@ -154,7 +154,7 @@ class Features(PollingLoop):
                 await self.ask()
                 wait_s = PENDING_S if self._pending or self.refusal else ASKED_EVERY_S
             except (VenueRefusal, ValueError) as error:
-                _log.warning("the cluster's features cannot be read", error=str(error))
+                _log.warning("features_unread", error=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._doubted.wait()

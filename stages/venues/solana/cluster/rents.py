@@ -45,7 +45,7 @@ class Rents:
                     self._known[size] = await self._rpc.get_minimum_balance(size)
                     self._until_s[size] = now_s + ASKED_EVERY_S
                 except VenueRefusal as error:
-                    _log.warning("rent not read", size=size, error=str(error))
+                    _log.warning("rent_unread", size=size, error=str(error))
                     self._until_s[size] = now_s + UNANSWERED_S
             return self._known.get(size, rent_at_most(size))
 

@@ -120,12 +120,12 @@ class SlotTime(PollingLoop):
         try:
             self._sampled_ms = sampled_ms(await rpc.get_recent_performance_samples(SAMPLES))
         except VenueRefusal as error:
-            _log.info("performance samples not read", error=str(error))
+            _log.info("performance_samples_unread", error=str(error))
         if self._sampled_ms is None:  # a node without samples: two of its slots will tell
             try:
                 self.see((await rpc.get_epoch_info("processed")).absolute_slot)
             except VenueRefusal as error:
-                _log.info("slot not read", error=str(error))
+                _log.info("slot_unread", error=str(error))
 
     def start(self) -> None:
         """Begins to measure, in this loop; nothing if that was done before."""

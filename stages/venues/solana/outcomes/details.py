@@ -89,7 +89,7 @@ class DetailsReader:
             sent = read_sent(transaction.raw.reveal(), self._families)
             return executed_outcome(sent, slot, meta, self._families)
         except ValueError as error:
-            _log.warning("amounts not told", signature=transaction.signature, error=str(error))
+            _log.warning("amounts_unread", signature=transaction.signature, error=str(error))
             detail = f"{_ended(meta.err is not None, slot)}: {error}"
             return Outcome("unknown", reason="details-unclear", detail=detail)
 

@@ -42,7 +42,7 @@ class FinalizedHeight:
             try:
                 epoch_info = await self._rpc.get_epoch_info("finalized")
             except VenueRefusal as error:
-                _log.info("finalized height not read", error=str(error))
+                _log.info("finalized_height_unread", error=str(error))
                 self.error = error
                 return
             before, now_s = self.newest, time.monotonic()

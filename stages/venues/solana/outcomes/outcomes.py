@@ -222,7 +222,7 @@ class Outcomes:
 
 def _unknown(error: VenueRefusal) -> Outcome:
     if not isinstance(error, NotServed):  # an outage, which the log names
-        _log.info("outcome not known", error=str(error))
+        _log.info("outcome_unknown", error=str(error))
         return Outcome("unknown", reason=error.code)
     return Outcome("unknown", reason=error.code, detail=error.detail)
 

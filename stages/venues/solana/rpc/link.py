@@ -21,6 +21,7 @@ import structlog
 
 from events.metrics import RPC, RPC_FAILURES, RPC_FAULTS, RPC_UNSERVED
 from events.reason_codes import MaybeReason
+from events.telemetry.outages import NODE
 from stages.venues import VenueRefusal
 from stages.venues.solana.rpc.calls import Ask, Heard
 from stages.venues.solana.rpc.clusters import ClusterGuard
@@ -62,7 +63,7 @@ class AtNode:
         """
         genesis = await self.ask(Ask("getGenesisHash", (), _genesis_decoder))
         if refusal := self._link.refusal(genesis):
-            _log.error("node of another chain", host=self._node.host, genesis=genesis)
+            _log.error("node_of_another_chain", host=self._node.host, genesis=genesis)
             fault = Fault(About.NODE, refusal)
             self._node.take("getGenesisHash", fault)
             raise NodeFault(fault, self._node.host, "getGenesisHash")
@@ -220,6 +221,8 @@ class RpcLink:
             raise
         RPC.of(ask.method).observe(time.perf_counter() - began)
         node.served([ask.method])
+        if self._options.observed:
+            NODE.over()
         return answer
 
     # -- which node ----------------------------------------------------------------------------
@@ -269,15 +272,17 @@ class RpcLink:
             most = max(node.size_max(ask.method) for node in usable for ask in asks)
             return TooLarge("; ".join(node.limited(methods) for node in usable), most)
         reasons = list(dict.fromkeys(map(str, faults))) or [node.resting() for node in usable]
-        return Unreachable(
-            f"{methods[0]}: {'; '.join(filter(None, reasons)) or 'not asked'}", fault
-        )
+        text = f"{methods[0]}: {'; '.join(filter(None, reasons)) or 'not asked'}"
+        unreachable = Unreachable(text, fault)
+        if self._options.observed:
+            NODE.failed(unreachable)
+        return unreachable
 
     def _contradicted(self, refused: Sequence[tuple[Node, NodeFault]], asks: Sequence[Ask]) -> None:
         """Another node took what these refused: it was they who could not serve the method."""
         for node, fault in refused:
             if fault.fault.about is About.REQUEST:
-                _log.info("refusal contradicted", host=node.host, reason=fault.fault.text)
+                _log.info("refusal_contradicted", host=node.host, reason=fault.fault.text)
                 method = fault.method or asks[-1].method
                 node.take(method, fault.fault._replace(about=About.METHOD))
 
@@ -309,7 +314,7 @@ class RpcLink:
             node.refusal = self._admission.refusal(genesis)
             node.admitted = not node.refusal
             if node.refusal and self._options.observed:
-                _log.error("node not used", host=node.host, reason=node.refusal, genesis=genesis)
+                _log.error("node_rejected", host=node.host, reason=node.refusal, genesis=genesis)
             return node.admitted
 
     def _session(self, node: Node) -> aiohttp.ClientSession:

@@ -135,7 +135,7 @@ class Node:
         for name in methods:
             rest = self._methods.pop(name, None)
             if rest is not None and rest.failures > 1 and self._options.observed:
-                _log.info("method served again", host=self.host, method=name)
+                _log.info("node_method_served", host=self.host, method=name)
 
     def take(self, method: str, fault: Fault) -> None:
         """Rests, or what it must, after this fault."""
@@ -157,7 +157,7 @@ class Node:
         self._sizes[method] = most, time.monotonic() + SIZE_KEPT_S, fault.text
         if most != known and self._options.observed:
             _log.warning(
-                "node takes fewer items a call", host=self.host, method=method, most=most,
+                "node_batch_reduced", host=self.host, method=method, most=most,
                 reason=fault.text,
             )  # fmt: skip
 
@@ -169,7 +169,7 @@ class Node:
             rest.add(self._backoff_s(1), fault.text)
             return
         if rest.failures == 2 and self._options.observed:
-            _log.warning("method not served", host=self.host, method=method, reason=fault.text)
+            _log.warning("node_method_unserved", host=self.host, method=method, reason=fault.text)
         rest.add(random.uniform(METHOD_REST_S / 2, METHOD_REST_S), fault.text)
 
     def _backoff_s(self, failures: int) -> float:

@@ -188,7 +188,7 @@ class Nodes:
         while True:
             await self.look()
             for text in missing(self._seen, "orders"):
-                _log.warning("no node serves a method", reason=text)
+                _log.warning("method_unserved", reason=text)
             await asyncio.sleep(SURVEY_S)
 
     async def look(self) -> list[Surveyed | None]:

@@ -1,0 +1,53 @@
+"""Logs when all orders begin or cease to be refused, and when the engine is halted or resumed.
+
+Each change is one line, however it came about: by HTTP, by a command, or by a server's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+GRACE_S = 3.0
+"""How long a gateway that has just started may refuse orders: backends start beside it."""
+
+_log = structlog.get_logger()
+
+Halt = Callable[[], Awaitable[dict[str, Any] | None]]
+"""Reads reason, actor and time of the halt."""
+
+
+class SwitchLog:
+    """What was logged last."""
+
+    def __init__(self, started_s: float) -> None:
+        self._started_s = started_s
+        self._refused_since_s: float | None = None
+        self._halted = False
+
+    def take_refusal(self, reason: str, now_s: float) -> None:
+        """Takes another look. `reason` is empty while orders are accepted."""
+        if reason and self._refused_since_s is None:
+            if now_s - self._started_s >= GRACE_S:
+                self._refused_since_s = now_s
+                _log.error("orders_refused", reason=reason)
+        elif not reason:
+            # From here on a refusal is news: the start is over.
+            self._started_s = now_s - GRACE_S
+            if self._refused_since_s is not None:
+                duration_s = round(now_s - self._refused_since_s, 3)
+                self._refused_since_s = None
+                _log.info("orders_accepted_again", duration_s=duration_s)
+
+    async def take_halt(self, halted: bool, read: Halt) -> None:
+        """Takes another look at the switch."""
+        if halted == self._halted:
+            return
+        self._halted = halted
+        if halted:
+            halt = await read() or {}
+            _log.warning("engine_halted", reason=halt.get("reason"), actor=halt.get("actor"))
+        else:
+            _log.info("engine_resumed")
