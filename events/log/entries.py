@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from events.hash_chain import HashedEvent, decode_batch, follows
 from events.log.head import OrderHead
 from events.log.redis.link import Damaged
-from events.streams.hash_chain import HashedEvent, decode_batch, follows
 
 
 class Reason(StrEnum):

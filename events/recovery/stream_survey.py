@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
+from events.hash_chain import decode_batch
 from events.log import Batch, RedisConnection, Stored
-from events.streams.hash_chain import decode_batch
 
 ENTRIES = 500
 NUMBER_MAX = 2**53

@@ -14,8 +14,8 @@ import asyncpg
 import structlog
 
 from events.archive import Checkpoint
+from events.hash_chain import follows
 from events.log import Reason, Stored
-from events.streams.hash_chain import follows
 from events.types import Event
 from projections.postgres import tables
 from projections.postgres.batcher import Chunk

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from events.hash_chain import EventBatch
 from events.order import Order, next_stage
-from events.streams.hash_chain import EventBatch
 from events.types import Fact
 from stages.runtime.stage import Answer, Later, NotYet, Stage, VenueRefusal
 

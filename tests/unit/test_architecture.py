@@ -26,9 +26,7 @@ PACKAGES = {
 }
 """Package -> the packages that it may import."""
 
-EVENTS = (
-    "events", "events/order", "events/streams", "events/types.py", "events/streams/hash_chain.py",
-)  # fmt: skip
+EVENTS = ("events", "events/order", "events/streams", "events/types.py", "events/hash_chain.py")
 LOG = (*EVENTS, "events/metrics.py", "events/log")
 STORES = (*LOG, "events/archive")
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -37,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "events/order": ("events",),
     "events/streams": ("events", "events/order"),
     "events/types.py": ("events", "events/order", "events/streams"),
-    "events/streams/hash_chain.py": ("events", "events/order", "events/streams", "events/types.py"),
+    "events/hash_chain.py": ("events", "events/order", "events/streams", "events/types.py"),
     "events/metrics.py": EVENTS,
     "events/log/redis": EVENTS,
     "events/log": (*EVENTS, "events/metrics.py", "events/log/redis"),
