@@ -124,15 +124,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine": ("events",),
     "engine/telemetry": ("events", "projections/traces", "engine"),
     "engine/processes": ("gateway/api", "engine", "engine/telemetry"),
-    "engine/venues.py": ("events", "projections/views", "stages/*", "engine"),
+    "engine/venues": ("events", "projections/views", "stages/*", "engine"),
     "engine/recovery/recreation": ("events/*", "engine/telemetry"),
     "engine/recovery": (
         "events/*", "projections/postgres", "gateway/api", "stages/*",
-        "engine", "engine/venues.py", "engine/telemetry", "engine/recovery/recreation",
+        "engine", "engine/venues", "engine/telemetry", "engine/recovery/recreation",
     ),
     "engine/composition": (
         "events/*", "projections/*", "gateway/*", "stages/*",
-        "engine", "engine/venues.py", "engine/processes", "engine/recovery", "engine/telemetry",
+        "engine", "engine/venues", "engine/processes", "engine/recovery", "engine/telemetry",
     ),
     "engine/localnet/state": (
         "stages/pools", "stages/venues", "stages/venues/solana/transaction",
@@ -161,7 +161,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/documents": ("gateway/parsing", "gateway/endpoints"),
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
-        "engine", "engine/venues.py", "engine/composition", "engine/processes",
+        "engine", "engine/venues", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
@@ -399,7 +399,7 @@ REVEAL_IN = {
     "engine/embedded/localnet.py": "the port of the local chain",
     "engine/telemetry/otlp.py": "to connect",
     "engine/telemetry/scrubbing.py": "what is to be masked",
-    "engine/settings.py": "the environment of a child, and whether a URL is one",
+    "engine/settings_loader.py": "the environment of a child, and whether a URL is one",
     "events/archive/pool.py": "to connect",
     "events/commands/api_keys.py": "the digest of a key",
     "events/log/redis/link.py": "to connect",

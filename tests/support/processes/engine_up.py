@@ -28,7 +28,8 @@ from engine.embedded import localnet
 from engine.embedded.data_dir import RunState
 from engine.localnet.ledger import LocalLedger
 from engine.processes import parent_death
-from engine.settings import Settings, environment, load
+from engine.settings import Settings
+from engine.settings_loader import environment, load
 from engine.venues import LEDGER
 from events.archive import Archive, ArchiveUnavailable
 from events.hash_chain import GENESIS, follows
