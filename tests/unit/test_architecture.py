@@ -175,6 +175,11 @@ FILES_MAX = 16
 MANY_FILES = {"engine/commands", "events/order/events", "projections/views/payloads"}
 """One command is one file, and nothing lists them; one event is one file."""
 
+LINES_MAX = 350
+"""Of a file."""
+LONG_FILES = {"events/reasons.py": "one table, a row for each code"}
+"""The files that are longer, and why."""
+
 # A backend's library -> the files and folders that may import it.
 DOORS = {
     # Who audits or rebuilds what the server holds asks it by commands of its own.
@@ -312,6 +317,13 @@ def test_a_package_is_small_and_names_its_imports_and_public_names() -> None:
             if "Imports" not in text or "Public:" not in text:
                 silent.append(file)
     assert not silent
+
+
+def test_files_are_short() -> None:
+    lengths = {
+        file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files()
+    }
+    assert {file for file, length in lengths.items() if length > LINES_MAX} == set(LONG_FILES)
 
 
 def test_the_log_is_entered_by_its_front() -> None:
