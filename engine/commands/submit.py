@@ -59,10 +59,10 @@ FIELD_OPTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 ATTRIBUTES = {field.encode_name: field.name for field in msgspec.structs.fields(NewOrder)}
 """Field of a request -> attribute of NewOrder, and of the parsed arguments."""
 
-assert TYPE_OPTIONS.keys() == ORDER_TYPES.keys() - {DEFAULT_ORDER_TYPE}
+assert TYPE_OPTIONS.keys() == ORDER_TYPES.keys() - {DEFAULT_ORDER_TYPE}, "a type has an option"
 assert FIELD_OPTIONS.keys() == {
     field for row in ORDER_TYPES.values() for field in row.fields if field not in row.required
-}
+}, "a field of a type has an option"
 assert all(
     len(ORDER_TYPES[name].required) == ("metavar" in option)
     for name, option in TYPE_OPTIONS.items()
