@@ -19,8 +19,8 @@ SIMULATED = ("simulated",)
 
 
 def chain_of(settings: Settings) -> str:
-    """Returns the chain that orders trade on: `simulated`, or a cluster; empty where POOLS, which
-    says so, is not given to this process. Raises SettingsError.
+    """Returns the chain that orders trade on: `simulated`, or the cluster of POOLS; empty where
+    this process has no POOLS. Raises SettingsError.
     """
     if settings.venues == SIMULATED:
         return "simulated"
