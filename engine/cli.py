@@ -11,7 +11,7 @@ from engine.commands import command, names, parser
 from engine.processes.fast_imports import PROCESSES
 from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
-from engine.settings import load
+from engine.settings_loader import load
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 
 class Command(Protocol):
@@ -64,11 +64,18 @@ def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 
 
 def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    for action in parser._actions:  # argparse shows its tree nowhere else
-        if isinstance(action, argparse._SubParsersAction):
-            choices: Mapping[str, argparse.ArgumentParser] = action.choices
-            return choices
+    for action in arguments(parser):
+        if action.nargs == argparse.PARSER:  # it takes the words of another parser
+            return cast("Mapping[str, argparse.ArgumentParser]", action.choices)
     return {}
+
+
+def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.Action]:
+    """Returns the arguments that a parser declares.
+
+    argparse has no public list of them; the documents and the tests of the commands need it.
+    """
+    return parser._actions
 
 
 def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -> str:
@@ -77,14 +84,14 @@ def markdown(commands: Mapping[str, Command], parser: argparse.ArgumentParser) -
     for name, command in commands.items():
         lines += [f"\n## `engine {name}`", f"{command.HELP[0].upper()}{command.HELP[1:]}.", ""]
         lines += ["```sh", *command.EXAMPLES, "```", ""]
-        arguments = [
+        rows = [
             f"| `{leaf.prog}` | {_called(action)} | {_explained(action)} |"
             for leaf in leaves(_below(parser)[name])
-            for action in leaf._actions  # argparse shows its tree nowhere else
+            for action in arguments(leaf)
             if action.help != "show this help message and exit"
         ]
-        if arguments:
-            lines += ["| command | argument | meaning |", "|---|---|---|", *arguments, ""]
+        if rows:
+            lines += ["| command | argument | meaning |", "|---|---|---|", *rows, ""]
         codes = (f"{code} {meaning}" for code, meaning in sorted(command.EXITS.items()))
         lines.append(f"Exit codes: {' · '.join(codes)}.")
         if notes := getattr(command, "NOTES", ""):  # of few commands

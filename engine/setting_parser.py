@@ -1,7 +1,8 @@
-"""Parses the text of a setting; an error states in one line what was expected."""
+"""Parses and prints the text of a setting; an error states in one line what was expected."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -41,3 +42,10 @@ def _expected(shape: shapes.Type, error: Exception) -> str:
             return "a decimal number"
         case _:
             return str(error).removeprefix("Expected ")
+
+
+def text_of(value: object, text: Callable[[object], str] = str) -> str:
+    """Returns the text that `convert` reads as `value`. `text` prints a single value."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return ",".join(map(text, value)) if isinstance(value, tuple) else text(value)

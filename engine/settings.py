@@ -1,35 +1,21 @@
 """Every setting of the engine: one frozen struct, one field a setting.
 
 A field's name in upper case is its environment variable; its `Meta` carries bounds, unit and
-meaning. docs/reference/settings.md, `.env.example` and the error messages are made from here, so
-that a new setting is one new field and nothing else. Nothing but `engine/` reads the environment.
+meaning. `settings_loader` reads the values and `settings_reference` prints the documents of these
+fields, so that a new setting is one new field and nothing else.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
-from msgspec import inspect as shapes
 
-from engine.setting_parser import SettingsError, convert
+from engine.setting_parser import SettingsError
 from events.secret import SecretText, SecretUrl
-
-ENV_FILE = Path(".env")
-# Keys that Compose reads from the same `.env`; any other key we do not know is an error.
-FOREIGN = ("COMPOSE_", "POSTGRES_")
-
-FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
-"""Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""
-
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def _doc(description: str, unit: str = "", **bounds: Any) -> Meta:
@@ -312,156 +298,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             bound = f"at least RETRY_BASE_MS={self.retry_base_ms}"
             msg = f"RETRY_MAX_MS={self.retry_max_ms}: expected {bound}"
             raise SettingsError(msg)
-
-
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
-    """Reads the settings: the environment first, then `env_file` where it exists, then defaults.
-
-    An empty value counts as absent. Raises `SettingsError` with one clear line.
-    """
-    results = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
-    results |= os.environ if environ is None else environ
-    for former, name in FORMER_NAMES.items():
-        if results.get(former, "").strip():
-            raise SettingsError(_renamed(former, name))
-    values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Settings):
-        text = results.get(field.name.upper(), "").strip()
-        if text:
-            values[field.name] = convert(field.name.upper(), text, field.type)
-    settings = Settings(**values)
-    _check_urls(settings)
-    return settings
-
-
-def _renamed(former: str, name: str) -> str:
-    return f"{former} was renamed: set {name} instead"
-
-
-def _check_urls(settings: Settings) -> None:
-    """Raises SettingsError for a malformed URL. The message does not hold the URL: it may carry a
-    password or key.
-    """
-    for name in ("redis_url", "database_url", "otel_exporter_otlp_endpoint"):
-        url = getattr(settings, name)
-        if url and not url.well_formed:
-            msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
-            raise SettingsError(msg)
-    if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
-        msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
-        raise SettingsError(msg)
-    collector = settings.otel_exporter_otlp_endpoint
-    if collector and not _is_http(collector.reveal()):
-        msg = "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host or https://host"
-        raise SettingsError(msg)
-    for number, url in enumerate(settings.solana_rpc_url, start=1):
-        if not _is_http(url.reveal()):
-            msg = f"SOLANA_RPC_URL: expected http://host or https://host; URL {number} is neither"
-            raise SettingsError(msg)
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is not a number
-        return False
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """Returns the settings as environment variables of a child: `load(environment(s)) == s`.
-
-    It holds secrets, and is neither logged nor printed; `shown` is for people.
-    """
-    return {
-        f.name.upper(): _text(getattr(settings, f.name), str_of=_revealed)
-        for f in msgspec.structs.fields(settings)
-    }
-
-
-def shown(settings: Settings) -> dict[str, str]:
-    """The settings by the names of their variables, secrets masked."""
-    return {
-        f.name.upper(): _text(getattr(settings, f.name)) for f in msgspec.structs.fields(settings)
-    }
-
-
-_HEAD = """\
-# Settings
-
-Settings come from the environment and from `.env`; the environment wins.
-An invalid value is an error at start.
-`engine settings` prints the values in force, with secrets masked.
-
-Made by `engine docs --write`.
-"""
-
-
-def markdown() -> str:
-    """Returns the table of docs/reference/settings.md."""
-    rows = ["| Variable | Default | Unit | Meaning |", "|---|---|---|---|"]
-    for name, shape, default in _table():
-        extra, schema = shape.extra or {}, shape.extra_json_schema or {}
-        shown = f"`{default}`" if default else "(empty)"
-        rows.append(f"| `{name}` | {shown} | {extra.get('unit', '')} | {schema['description']} |")
-    return "\n".join(rows)
-
-
-def reference() -> str:
-    """Returns docs/reference/settings.md."""
-    return f"{_HEAD}\n{markdown()}\n"
-
-
-def dotenv() -> str:
-    """Returns a `.env` file with every setting, commented out, at its default."""
-    head = "# Copy to .env and uncomment what you change. The environment wins over this file.\n"
-    lines = [
-        f"\n# {(shape.extra_json_schema or {})['description']}\n# {name}={default}\n"
-        for name, shape, default in _table()
-    ]
-    return head + "".join(lines)
-
-
-def _table() -> Iterator[tuple[str, shapes.Metadata, str]]:
-    for field in msgspec.structs.fields(Settings):
-        shape = shapes.type_info(field.type)
-        assert isinstance(shape, shapes.Metadata), f"{field.name} has no _doc"
-        yield field.name.upper(), shape, _text(field.default)
-
-
-def _text(value: object, str_of: Callable[[object], str] = str) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    return ",".join(map(str_of, value)) if isinstance(value, tuple) else str_of(value)
-
-
-def _revealed(value: object) -> str:
-    return value.reveal() if isinstance(value, SecretText) else str(value)
-
-
-def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
-    known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: not UTF-8 ({error.reason} at byte {error.start})"
-        raise SettingsError(msg) from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            msg = f"{path}:{number}: expected KEY=value"
-            raise SettingsError(msg)
-        if key.startswith(FOREIGN):
-            continue
-        if key in FORMER_NAMES:
-            raise SettingsError(f"{path}:{number}: {_renamed(key, FORMER_NAMES[key])}")
-        if key not in known:
-            near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
-            msg = f"{path}:{number}: unknown setting {key}; the nearest is {near[0]}"
-            raise SettingsError(msg)
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        yield key, value[1:-1] if quoted else value.split(" #")[0].strip()

@@ -125,12 +125,12 @@ ReasonCode = Literal[
     "dynamic-fee-pool",
     "fee-on-output-pool",
 ]
-"""A stable code. A new one needs its row in `events.reasons.REASONS`."""
+"""A stable code. A new code needs a row in `events.reasons.REASONS`."""
 
 MaybeReason = ReasonCode | Literal[""]
-"""Empty: there is none."""
+"""A code, or empty where there is no reason."""
 
 
 def recorded(text: str) -> ReasonCode:
-    """A code that was stored: it was one when it was written, maybe by an earlier build."""
+    """Returns a stored code. It was valid when it was written, perhaps by an earlier build."""
     return cast("ReasonCode", text)

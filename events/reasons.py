@@ -1,8 +1,9 @@
-"""Why an order fails, is tried again, waits again or is in doubt: one table of stable codes.
+"""The reasons why an order fails, is retried, waits again or is in doubt: a table of stable codes.
 
-Pure. Whatever the engine emits as a reason is a `ReasonCode`, which the type checker proves, and
-every code has its row, which is asserted at import. The public schemas and
-docs/reference/failure-reasons.md are made of this table.
+Pure. Every reason that the engine emits is a `ReasonCode`, which the type checker proves. Every
+code has a row, which is asserted at import. The public schemas and
+docs/reference/failure-reasons.md are made from this table. It is one file in spite of its length,
+because it is one table.
 """
 
 from __future__ import annotations
@@ -12,38 +13,38 @@ from typing import Literal, NamedTuple, get_args
 from events.reason_codes import ReasonCode
 
 Retry = Literal["now", "later", "changed", "no"]
-"""Whether the client may submit the order again: at once, once the cause has passed, with other
-terms, or not."""
+"""Whether the client may submit the order again: now, later (once the cause has passed), changed
+(with other terms), or no."""
 
 
 class Reason(NamedTuple):
-    """What a code means."""
+    """The meaning of a code."""
 
     sentence: str
     action: str
-    """What to do about it."""
+    """What the reader should do."""
     retry: Retry
 
 
 REASONS: dict[ReasonCode, Reason] = {
     # Time and operators
     "expired": Reason(
-        "The time of the order was over after a transaction of it was proved dead.",
+        "The order expired after its transaction was proved dead.",
         "Submit a new order with a later `expiresAt`.",
         "changed",
     ),
     "expires-at-passed": Reason(
-        "`expiresAt` passed before anything was sent.",
+        "`expiresAt` passed before a transaction was sent.",
         "Submit a new order with a later `expiresAt`.",
         "changed",
     ),
     "halted": Reason(
-        "The engine is halted by an operator, and the order was for now or never.",
+        "An operator halted the engine, and the order's time in force is IOC or FOK.",
         "Wait for `engine resume`.",
         "later",
     ),
     "suspended": Reason(
-        "The log takes no sends for now, and the order was for now or never.",
+        "Sends are suspended, and the order's time in force is IOC or FOK.",
         "See `/readyz`.",
         "later",
     ),
@@ -51,18 +52,18 @@ REASONS: dict[ReasonCode, Reason] = {
         "An operator failed the parked order; `detail` has the reason.", "Ask the operator.", "no"
     ),
     "outcome-unknown": Reason(
-        "No node tells the outcome. An operator closed the order: nothing can land any more.",
-        "Look into the wallet before anything else.",
+        "No node reports the outcome. An operator closed the order when nothing of it could land.",
+        "Check the wallet before you submit the order again.",
         "no",
     ),
     "transaction-expired": Reason(
-        "The transaction was proved dead: the chain went past its last valid height without it.",
+        "The transaction was proved dead: the chain passed its last valid height without it.",
         "Submit the order again; a higher priority fee may help.",
         "now",
     ),
     # The market
     "no-route": Reason(
-        "No pool leads from one token to the other.",
+        "No route of pools connects the two tokens.",
         "Add a pool to `POOLS`, or trade another pair.",
         "later",
     ),
@@ -92,7 +93,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "The best quote was above `maxAmountIn`.", "Raise `maxAmountIn`, or wait.", "changed"
     ),
     "slippage-exceeded": Reason(
-        "The price moved beyond the order's bound before the swap; the chain undid it.",
+        "The price moved beyond the order's bound before the swap; the chain reverted it.",
         "Submit the order again, or raise `slippageBps`.",
         "now",
     ),
@@ -104,19 +105,19 @@ REASONS: dict[ReasonCode, Reason] = {
     ),
     "exact-output-unreachable": Reason(
         "The pool cannot give exactly this output.",
-        "Ask for another output, or give the input.",
+        "Request another output, or fix the input instead.",
         "changed",
     ),
     "calculation-overflow": Reason(
         "The pool's program overflows at this amount.", "Trade a smaller amount.", "changed"
     ),
     "no-minimum": Reason(
-        "The route has no least output, and such a swap is never signed.",
+        "The route has no minimum output, and such a swap is never signed.",
         "Report it: this is a bug.",
         "no",
     ),
     "undetermined": Reason(
-        "The pool's program fails without a reason.",
+        "The pool's program fails without giving a reason.",
         "Trade another amount, or use another pool.",
         "changed",
     ),
@@ -138,13 +139,15 @@ REASONS: dict[ReasonCode, Reason] = {
         "The pool's account cannot be read by this build.", "Use another pool.", "no"
     ),
     "pool-of-no-known-program": Reason(
-        "The pool's program is not known.", "Correct `POOLS`.", "no"
+        "The pool belongs to an unknown program.", "Correct `POOLS`.", "no"
     ),
     "pool-of-other-tokens": Reason(
-        "The pool has other tokens than those in `POOLS`.", "Correct `POOLS`.", "no"
+        "The pool trades other tokens than `POOLS` says.", "Correct `POOLS`.", "no"
     ),
     "pool-not-read": Reason(
-        "The pool's accounts were not read yet.", "Nothing: they are read all the time.", "later"
+        "The pool's accounts have not been read yet.",
+        "Nothing: the engine reads them continuously.",
+        "later",
     ),
     "pool-data-stale": Reason(
         "The pool's accounts were not read recently enough.",
@@ -152,7 +155,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "later",
     ),
     "pool-exceeds-node-limit": Reason(
-        "The pool has more accounts than a node gives in one call.",
+        "The pool has more accounts than a node returns in one call.",
         "Use a node with a higher limit.",
         "later",
     ),
@@ -163,25 +166,23 @@ REASONS: dict[ReasonCode, Reason] = {
         "The program does not support this pool.", "Use another pool.", "no"
     ),
     "rate-limiter": Reason(
-        "The pool limits rates in a way that is not supported.", "Use another pool.", "no"
+        "The pool has a rate limiter that is not supported.", "Use another pool.", "no"
     ),
     "zero-fee-pool": Reason(
-        "The pool has no fee, by which its program divides.", "Use another pool.", "no"
+        "The pool has no fee, and its program would divide by zero.", "Use another pool.", "no"
     ),
     "creator-fee-mode": Reason(
-        "The pool has a creator fee of an unknown mode.", "Use another pool.", "no"
+        "The pool's creator fee has an unknown mode.", "Use another pool.", "no"
     ),
-    "base-fee-mode": Reason(
-        "The pool has a base fee of an unknown mode.", "Use another pool.", "no"
-    ),
+    "base-fee-mode": Reason("The pool's base fee has an unknown mode.", "Use another pool.", "no"),
     "limit-order-invalid": Reason(
         "A limit order in the pool is not valid.", "Use another pool.", "no"
     ),
     "tick-arrays-missing": Reason(
-        "The pool's ticks near the price are not there.", "Trade a smaller amount.", "changed"
+        "The pool's tick arrays near the price do not exist.", "Trade a smaller amount.", "changed"
     ),
     "bin-arrays-missing": Reason(
-        "The pool's bins near the price are not there.", "Trade a smaller amount.", "changed"
+        "The pool's bin arrays near the price do not exist.", "Trade a smaller amount.", "changed"
     ),
     "too-many-ticks": Reason(
         "The swap crosses more ticks than one transaction can.",
@@ -231,7 +232,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "The token has an extension that this build does not know.", "Trade another token.", "no"
     ),
     "transfer-fee-mint": Reason(
-        "Transfers of the token pay a fee, and the pool's family does not trade such tokens.",
+        "Transfers of the token pay a fee, which the pool's family does not support.",
         "Use another pool.",
         "no",
     ),
@@ -241,7 +242,9 @@ REASONS: dict[ReasonCode, Reason] = {
     "non-transferable-mint": Reason(
         "The token cannot be transferred.", "Trade another token.", "no"
     ),
-    "token-paused": Reason("The token is paused by its issuer.", "Wait until it is not.", "later"),
+    "token-paused": Reason(
+        "The token is paused by its issuer.", "Wait until the issuer resumes it.", "later"
+    ),
     "token-program-mismatch": Reason(
         "The token program is not the one in `POOLS`.", "Correct `POOLS`.", "no"
     ),
@@ -258,16 +261,16 @@ REASONS: dict[ReasonCode, Reason] = {
         "The wallet's account cannot pay fees.", "Use a wallet of the system program.", "no"
     ),
     "token-account-unusable": Reason(
-        "The wallet's token account cannot be used.", "Look at the account.", "no"
+        "The wallet's token account cannot be used.", "Check the account.", "no"
     ),
     "token-account-frozen": Reason(
         "The wallet's token account is frozen by the issuer.", "Ask the token's issuer.", "no"
     ),
     "token-account-missing": Reason(
-        "A token account of the swap is not there.", "Look at the wallet's accounts.", "no"
+        "A token account of the swap does not exist.", "Check the wallet's accounts.", "no"
     ),
     "temporary-account-taken": Reason(
-        "The temporary account of the swap exists already.", "Submit the order again.", "now"
+        "The temporary account of the swap already exists.", "Submit the order again.", "now"
     ),
     "account-not-rent-exempt": Reason(
         "An account was opened with too little for its rent.", "Submit the order again.", "now"
@@ -284,7 +287,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "changed",
     ),
     "transaction-malformed": Reason(
-        "The chain does not accept the form of the transaction.", "Report it: this is a bug.", "no"
+        "The chain rejects the format of the transaction.", "Report it: this is a bug.", "no"
     ),
     "transaction-failed": Reason(
         "The transaction failed for an unknown reason; `detail` has the error of the chain.",
@@ -301,31 +304,33 @@ REASONS: dict[ReasonCode, Reason] = {
         "Submit the order again, or a smaller amount.",
         "now",
     ),
-    "program-panicked": Reason(
-        "A program ended without an error of its own.", "Submit the order again.", "now"
-    ),
+    "program-panicked": Reason("A program panicked.", "Submit the order again.", "now"),
     "program-not-found": Reason(
-        "A program of the swap is not on this cluster.",
+        "A program of the swap does not exist on this cluster.",
         "Check the cluster of `SOLANA_RPC_URL`.",
         "no",
     ),
-    "instruction-refused": Reason("A program refused an instruction.", "Report it.", "no"),
+    "instruction-refused": Reason("A program rejected an instruction.", "Report it.", "no"),
     "invalid-instruction": Reason(
-        "A pool's program refused the form of its instruction.", "Report it: this is a bug.", "no"
+        "A pool's program rejected the format of its instruction.",
+        "Report it: this is a bug.",
+        "no",
     ),
     "invalid-accounts": Reason(
-        "A pool's program refused the accounts of the swap.",
-        "Submit the order again; report it if it stays.",
+        "A pool's program rejected the accounts of the swap.",
+        "Submit the order again; report it if it recurs.",
         "now",
     ),
     "already-processed": Reason(
-        "The chain had the transaction already.", "Nothing: its outcome is asked for.", "no"
+        "The chain has already processed the transaction.",
+        "Nothing: the engine reads its outcome.",
+        "no",
     ),
     "blockhash-not-found": Reason(
         "The node does not know the transaction's blockhash.", "Submit the order again.", "now"
     ),
     "chain-busy": Reason(
-        "The chain could not take the transaction at that moment.", "Submit the order again.", "now"
+        "The chain was too busy to accept the transaction.", "Submit the order again.", "now"
     ),
     # Nodes and venues
     "venue-timeout": Reason(
@@ -340,7 +345,7 @@ REASONS: dict[ReasonCode, Reason] = {
         "later",
     ),
     "node-refused": Reason(
-        "The node refuses the request; `detail` has its error.", "Read the detail.", "no"
+        "The node refuses the request; `detail` has its error.", "Read `detail`.", "no"
     ),
     "node-behind": Reason("The node is behind the chain.", "Use another node.", "later"),
     "node-not-answering": Reason(
@@ -355,32 +360,34 @@ REASONS: dict[ReasonCode, Reason] = {
         "Every node refuses a call of this size.", "Use a node with a higher limit.", "later"
     ),
     "wrong-cluster": Reason(
-        "The nodes are of another cluster.", "Correct `SOLANA_RPC_URL` or `POOLS`.", "no"
+        "The nodes belong to another cluster.", "Correct `SOLANA_RPC_URL` or `POOLS`.", "no"
     ),
     "mainnet-not-allowed": Reason(
-        "The nodes are of mainnet, which the settings do not allow.",
-        "Set `ALLOW_MAINNET`, if real money is meant.",
+        "The nodes belong to mainnet, which the settings do not allow.",
+        "Set `ALLOW_MAINNET=1` to trade with real money.",
         "no",
     ),
-    # Outcomes that are not known
+    # Unknown outcomes
     "no-answer": Reason(
-        "The chain was asked for the outcome and did not answer.",
-        "Nothing: it is asked again.",
+        "No node answered the request for the outcome.",
+        "Nothing: the engine asks again.",
         "no",
     ),
     "not-a-signature": Reason(
-        "What was sent has no signature of this chain.",
+        "The order's transaction has no signature of this chain.",
         "Close it with `engine doubts close`.",
         "no",
     ),
-    "chain-stalled": Reason("The chain makes no progress.", "Nothing: it is asked again.", "no"),
+    "chain-stalled": Reason(
+        "The chain makes no progress.", "Nothing: the engine asks again.", "no"
+    ),
     "too-few-witnesses": Reason(
         "Too few nodes agree for a proof; `detail` names what is missing.",
         "Add nodes to `SOLANA_RPC_URL`.",
         "no",
     ),
     "history-too-short": Reason(
-        "The nodes' blocks begin too late for a proof; `detail` has the slot.",
+        "The nodes' history begins too late for a proof; `detail` has the slot.",
         "Add a node with a longer history.",
         "no",
     ),
@@ -393,15 +400,15 @@ REASONS: dict[ReasonCode, Reason] = {
         "The transaction landed, and its details cannot be read.", "Report it.", "no"
     ),
     "ledger-unavailable": Reason(
-        "The simulated chain's ledger cannot be read.", "Look at the file in `DATA_DIR`.", "no"
+        "The simulated chain's ledger cannot be read.", "Check the file in `DATA_DIR`.", "no"
     ),
     # Settling by the chain's record
     "another-transaction-known": Reason(
-        "The order is known to have another transaction.", "Name that one.", "no"
+        "Another transaction of the order is known.", "Name that transaction.", "no"
     ),
     "signature-needed": Reason(
         "The order does not name its transaction, or names several.",
-        "Name it with `signature`.",
+        "Name the transaction with `signature`.",
         "no",
     ),
     "executed-more-than-once": Reason(
@@ -410,10 +417,12 @@ REASONS: dict[ReasonCode, Reason] = {
     "archive-behind": Reason(
         "The archive does not have all events yet.", "Try again in a moment.", "later"
     ),
-    "malformed-signature": Reason("The signature is not one of this chain.", "Correct it.", "no"),
+    "malformed-signature": Reason(
+        "The signature has the wrong format.", "Correct the signature.", "no"
+    ),
     "amounts-unclear": Reason("The amounts of the transaction cannot be read.", "Report it.", "no"),
     "transaction-not-found": Reason(
-        "No node has the transaction.", "Ask a node with a longer history.", "later"
+        "No node has the transaction.", "Use a node with a longer history.", "later"
     ),
     "transaction-not-finalized": Reason(
         "The transaction is not final yet.", "Try again in a moment.", "later"
@@ -422,41 +431,46 @@ REASONS: dict[ReasonCode, Reason] = {
         "The transaction of the record cannot be read.", "Report it.", "no"
     ),
     "transaction-of-another-order": Reason(
-        "The transaction is not of this order.", "Name another one.", "no"
+        "The transaction belongs to another order.", "Name another transaction.", "no"
     ),
     "transaction-of-another-wallet": Reason(
-        "The transaction is of another wallet.", "Name another one, or set the wallet's key.", "no"
+        "The transaction belongs to another wallet.",
+        "Name another transaction, or set the wallet's key.",
+        "no",
     ),
     "transaction-does-not-fit": Reason(
-        "The amounts or tokens of the transaction are not the order's.", "Name another one.", "no"
+        "The amounts or tokens of the transaction do not match the order.",
+        "Name another transaction.",
+        "no",
     ),
     "history-repeated": Reason(
         "The node repeats parts of the wallet's history.", "Use another node.", "later"
     ),
-    # Of earlier builds
+    # Emitted by earlier builds only
     "limit-order-pool": Reason(
         "The pool has limit orders, which earlier builds did not quote.",
-        "Nothing: no build emits it any more.",
+        "Nothing: this build does not emit it.",
         "no",
     ),
     "dynamic-fee-pool": Reason(
         "The pool has a dynamic fee, which earlier builds did not quote.",
-        "Nothing: no build emits it any more.",
+        "Nothing: this build does not emit it.",
         "no",
     ),
     "fee-on-output-pool": Reason(
-        "The pool takes its fee of the output, which earlier builds did not quote.",
-        "Nothing: no build emits it any more.",
+        "The pool takes its fee from the output, which earlier builds did not quote.",
+        "Nothing: this build does not emit it.",
         "no",
     ),
 }
 
-assert REASONS.keys() == set(get_args(ReasonCode)), "every code has its row"
+assert REASONS.keys() == set(get_args(ReasonCode)), "every code has a row"
 
 
 def failure(reason: str, detail: str) -> tuple[str, str]:
-    """Code and detail of a recorded failure.
+    """Returns the code and the detail of a recorded failure.
 
-    Where an operator failed a parked order, earlier builds wrote the operator's words as the code.
+    Earlier builds recorded an operator's words as the code of a discarded order: they become the
+    detail.
     """
     return (reason, detail) if reason in REASONS else ("discarded", detail or reason)

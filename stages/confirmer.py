@@ -15,8 +15,8 @@ import structlog
 from msgspec.structs import replace
 
 from events import money
-from events.error_text import error_text
 from events.order import IMMEDIATE_TIFS, Order, Transaction
+from events.telemetry.error_text import error_text
 from events.types import (
     Fact,
     Fill,

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyte
 from pyte.screens import Char
 
-from engine.settings import environment
+from engine.settings_loader import environment
 from tests.support.processes.engine_up import ENGINE, engine_up
 from tests.support.processes.terminal import terminal
 

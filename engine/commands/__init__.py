@@ -42,7 +42,11 @@ class Command(Protocol):
         """Declares its arguments."""
 
     def run(self, settings: Settings, args: argparse.Namespace) -> int:
-        """Executes the command and returns the exit code."""
+        """Executes the command and returns the exit code.
+
+        `args` is the Namespace of `arguments`: a struct would declare each argument a second time.
+        `tests/unit/engine/test_manual.py` checks that a command reads only what it declares.
+        """
 
 
 def names() -> list[str]:

@@ -33,9 +33,9 @@ def _metrics() -> str:
 
 
 def _settings() -> str:
-    from engine import settings
+    from engine import settings_reference
 
-    return settings.reference()
+    return settings_reference.reference()
 
 
 FILES: dict[str, Callable[[], str]] = {

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from engine import settings as source
+from engine import settings_reference
 from engine.settings import Settings
 
 HELP = "show the settings in force, or all of them as documentation"
@@ -25,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Prints them."""
     if args.markdown:
-        print(source.markdown())
+        print(settings_reference.markdown())
     elif args.dotenv:
-        print(source.dotenv(), end="")
+        print(settings_reference.dotenv(), end="")
     else:
         shown = _shown(settings)
         lines = (f"{name}={value}" for name, value in shown.items())
@@ -37,7 +37,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 def _shown(settings: Settings) -> dict[str, str]:
     """Without what opens doors. A path to the wallet's key is none; the key itself is."""
-    shown = source.shown(settings)
+    shown = settings_reference.shown(settings)
     if (keypair := settings.solana_keypair.reveal()) and _is_file(keypair):
         shown["SOLANA_KEYPAIR"] = keypair
     return shown

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -11,6 +13,7 @@ from engine.settings import Settings
 from engine.terminal import event_lines
 from engine.terminal.blockers import told
 from engine.terminal.order_expiry import add_expiry, expiry
+from events.order.order_types import DEFAULT_ORDER_TYPE, ORDER_TYPES
 
 HELP = "submit an order; with --watch, follow it to its end"
 EXAMPLES = (
@@ -26,20 +29,52 @@ EXITS = {
 }
 
 
+TYPE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "limit": {"metavar": "PRICE", "help": "wait until IN is worth so many OUT, net"},
+    "sniper": {"action": "store_true", "help": "wait for a pool or its liquidity"},
+}
+"""The option of each type but the default one; its value is the field that the type requires."""
+
+FIELD_OPTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "slippageBps": (
+        "--slippage-bps",
+        {"type": int, "help": "least output below the quote, 0 to 5000"},
+    ),
+    "minAmountOut": ("--min-amount-out", {"help": "least output in whole tokens"}),
+    "swapMode": (
+        "--exact-out",
+        {
+            "action": "store_const",
+            "const": "exactOut",
+            "default": "exactIn",
+            "help": "AMOUNT is of OUT, exactly",
+        },
+    ),
+    "maxAmountIn": ("--max-amount-in", {"help": "most whole tokens of IN; with --exact-out"}),
+    "minLiquidity": ("--min-liquidity", {"help": "of the pool, whole tokens of IN"}),
+    "maxPrice": ("--max-price", {"help": "most IN to pay an OUT"}),
+}
+"""The option of each field that not every type has and that no type requires."""
+
+ATTRIBUTES = {field.encode_name: field.name for field in msgspec.structs.fields(NewOrder)}
+"""Field of a request -> attribute of NewOrder, and of the parsed arguments."""
+
+assert TYPE_OPTIONS.keys() == ORDER_TYPES.keys() - {DEFAULT_ORDER_TYPE}, "a type has an option"
+assert FIELD_OPTIONS.keys() == {
+    field for row in ORDER_TYPES.values() for field in row.fields if field not in row.required
+}, "a field of a type has an option"
+assert all(
+    len(ORDER_TYPES[name].required) == ("metavar" in option)
+    for name, option in TYPE_OPTIONS.items()
+), "an option has a value where its type requires a field"
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("token_in", metavar="IN", help="token to sell, such as SOL")
     parser.add_argument("token_out", metavar="OUT", help="token to buy, such as USDC")
     parser.add_argument("amount", help="whole tokens to sell, such as 1.5")
-    parser.add_argument("--exact-out", action="store_true", help="AMOUNT is of OUT, exactly")
-    parser.add_argument("--max-amount-in", help="most whole tokens of IN; with --exact-out")
-    parser.add_argument("--slippage-bps", type=int, help="least output below the quote, 0 to 5000")
-    parser.add_argument("--min-amount-out", help="least output in whole tokens")
-    waits = parser.add_mutually_exclusive_group()
-    waits.add_argument("--limit", metavar="PRICE", help="wait until IN is worth so many OUT, net")
-    waits.add_argument("--sniper", action="store_true", help="wait for a pool or its liquidity")
-    parser.add_argument("--min-liquidity", help="of the pool, whole tokens of IN; with --sniper")
-    parser.add_argument("--max-price", help="most IN to pay an OUT; with --sniper")
+    _add_types_and_fields(parser)
     parser.add_argument("--tif", help="GTC or GTT to wait; IOC or FOK with --min-amount-out")
     add_expiry(parser)
     parser.add_argument(
@@ -49,25 +84,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
 
+def _add_types_and_fields(parser: argparse.ArgumentParser) -> None:
+    types = parser.add_mutually_exclusive_group()
+    for name, option in TYPE_OPTIONS.items():
+        types.add_argument(f"--{name}", **option)
+    for field, (flag, option) in FIELD_OPTIONS.items():
+        owners = [name for name, row in ORDER_TYPES.items() if field in row.fields]
+        only = "" if DEFAULT_ORDER_TYPE in owners else f"; with --{' or --'.join(owners)}"
+        parser.add_argument(
+            flag, dest=ATTRIBUTES[field], **{**option, "help": f"{option['help']}{only}"}
+        )
+
+
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Submits it."""
-    order = NewOrder(
-        args.token_in,
-        args.token_out,
-        args.amount,
-        type="limit" if args.limit is not None else "sniper" if args.sniper else "market",
-        swap_mode="exactOut" if args.exact_out else "exactIn",
-        max_amount_in=args.max_amount_in,
-        slippage_bps=args.slippage_bps,
-        min_amount_out=args.min_amount_out,
-        target_price=args.limit,
-        min_liquidity=args.min_liquidity,
-        max_price=args.max_price,
-        time_in_force=args.tif,
-        expires_at=expiry(args),
-        client_order_id=args.client_order_id,
+    return run_with_gateway(_submit(connect(settings), order_of(args), args))
+
+
+def order_of(args: argparse.Namespace) -> NewOrder:
+    """Returns the request: the type whose option is given, and the fields of all types. The gateway
+    refuses a field that the type does not have.
+    """
+    given = (name for name in TYPE_OPTIONS if getattr(args, name) not in (None, False))
+    order_type = next(given, DEFAULT_ORDER_TYPE)
+    fields: dict[str, Any] = {
+        ATTRIBUTES[field]: getattr(args, ATTRIBUTES[field]) for field in FIELD_OPTIONS
+    }
+    for field in ORDER_TYPES[order_type].required:
+        fields[ATTRIBUTES[field]] = getattr(args, order_type)
+    fields |= {"type": order_type, "time_in_force": args.tif, "expires_at": expiry(args)}
+    return NewOrder(
+        args.token_in, args.token_out, args.amount, client_order_id=args.client_order_id, **fields
     )
-    return run_with_gateway(_submit(connect(settings), order, args))
 
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:

@@ -24,7 +24,8 @@ from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import alive_file, stop_on_signal
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
-from engine.settings import Settings, environment
+from engine.settings import Settings
+from engine.settings_loader import environment
 from engine.telemetry import enabled, logging
 from events.order import STAGES
 from events.secret import SecretUrl

@@ -11,7 +11,8 @@ from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.embedded import localnet
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.venues import NoWalletError, check, open_rpc, slot_setting, wallet_of
+from engine.venues import check
+from engine.venues.cluster import NoWalletError, open_rpc, slot_setting, wallet_of
 from events.secret import SecretUrl
 from stages.runtime.stage import VenueRefusal
 

@@ -15,7 +15,7 @@ NAME = "consensus"
 
 
 async def look(settings: Settings, rpc: Rpc, slot_setting: int | None) -> Finding:
-    """The consensus and the slot time of a node. `slot_setting`: of `engine.venues`."""
+    """The consensus and the slot time of a node. `slot_setting`: of `engine.venues.cluster`."""
     from stages.venues.solana.cluster.commitments import Commitments
     from stages.venues.solana.cluster.slot_time import SlotTime
 

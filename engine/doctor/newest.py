@@ -13,9 +13,9 @@ from events.archive.losses import Losses, digest_of
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import OrderRow
 from events.audit.archive_columns import label_faults
+from events.hash_chain import GENESIS, follows
 from events.log import Damaged, EventLog, LogTruncated, Stored
 from events.positions import spans
-from events.streams.hash_chain import GENESIS, follows
 
 EVENTS = 20_000
 ORDERS = 500

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.doctor.findings import Finding, failed, ok, warning
 from engine.settings import Settings
-from engine.venues import node_survey
+from engine.venues.cluster import node_survey
 
 if TYPE_CHECKING:  # the simulation needs none of it
     from stages.venues.solana.rpc.survey import Surveyed

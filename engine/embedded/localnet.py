@@ -15,7 +15,8 @@ import msgspec
 from engine.embedded.data_dir import Folder, RunState, running
 from engine.embedded.databases import run_program
 from engine.processes.program import Program, StartError
-from engine.settings import Settings, environment
+from engine.settings import Settings
+from engine.settings_loader import environment
 from events.secret import SecretText, SecretUrl
 
 WALLET = "wallet.json"

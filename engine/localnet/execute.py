@@ -25,7 +25,7 @@ from engine.localnet.state.loaded import loaded_bytes
 from engine.localnet.state.pools import Families
 from engine.localnet.state.transaction import Transaction
 from engine.localnet.state.view import View
-from events.error_text import error_text
+from events.telemetry.error_text import error_text
 from stages.pools.contract import Clock
 
 log = structlog.get_logger()

@@ -179,7 +179,7 @@ def _in_ledger(ledger: Ledger, order_id: str, signature: str) -> Landed:
 
 
 def _solana(settings: Settings) -> ChainHistory:
-    from engine.venues import open_rpc, slot_setting, wallet_of
+    from engine.venues.cluster import open_rpc, slot_setting, wallet_of
     from stages.pools.families import FAMILIES
     from stages.venues.solana.cluster.commitments import Commitments
     from stages.venues.solana.cluster.slot_time import SlotTime

@@ -15,12 +15,12 @@ import msgspec
 from events.archive import NO_ORDER
 from events.archive.losses import NONE, Loss, Losses, Resumed, digest_of
 from events.archive.page import LabelledEvent
+from events.hash_chain import GENESIS, follows
 from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.log import Stored
 from events.recovery.order_histories import OrderHistory, resumed
 from events.streams import evolve
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import GENESIS, follows
 from events.types import Event, OrderSubmitted, current_name, decode
 from projections.postgres.unreadable import read_event
 

@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from events.archive.page import array
+from events.hash_chain import encode_record
 from events.log import Stored
 from events.recovery.log_rebuild import LogEntry
 from events.recovery.stream_survey import RawEntry, stored_in
-from events.streams.hash_chain import encode_record
 
 EVENTS = 500
 """The most events that one append writes."""

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from events.error_text import error_text
 from events.secret import SecretUrl
+from events.telemetry.error_text import error_text
 from projections.traces.delivery import Reply
 from projections.traces.spans import Span
 

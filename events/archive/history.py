@@ -12,9 +12,9 @@ from typing import Protocol
 
 from events.archive import Archive, ArchiveUnavailable, Checkpoint, Page
 from events.archive.losses import NONE, Loss, Losses
+from events.hash_chain import GENESIS, follows
 from events.log import Batch, EventLog, LogReader, LogTruncated, Stored
 from events.positions import spans
-from events.streams.hash_chain import GENESIS, follows
 
 LOG_BATCHES = 50
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from events.hash_chain import HashedEvent
 from events.log import Stored
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import HashedEvent
 from events.types import Event, decode_many
 
 

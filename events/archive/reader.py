@@ -11,8 +11,8 @@ import asyncpg
 import msgspec
 
 from events.archive.page import Page, array
+from events.hash_chain import HashedEvent
 from events.log import Stored
-from events.streams.hash_chain import HashedEvent
 
 PAGE_S = 30.0
 """The time limit of one page of a long read, for which only an operator waits."""

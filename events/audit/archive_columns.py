@@ -9,9 +9,9 @@ import msgspec
 from events import types
 from events.archive.page import LabelledEvent
 from events.archive.snapshot import NO_ORDER
+from events.hash_chain import decode_event
 from events.ids import parse_order_id
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import decode_event
 
 UNKNOWN = "Unknown"
 """The type of an event that the archiving build could not read."""

@@ -23,12 +23,12 @@ from events.audit.order_digests import (
     summary_of,
 )
 from events.audit.problems import ARCHIVE, HEADS, LOG, Problem
+from events.hash_chain import decode_event
 from events.ids import SYSTEM_STREAM_IDS
 from events.log import POSITIONS_KEPT, OrderHead, Stored
 from events.positions import span
 from events.streams import State, evolve
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import decode_event
 from events.streams.older_builds import added
 from events.types import Event, OrderSubmitted
 

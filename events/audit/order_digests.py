@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from events import streams
+from events.hash_chain import GENESIS, follows
 from events.log import NO_STAGE, PARKED, POSITIONS_KEPT, OrderHead, next_stage_code
 from events.streams import State, may_follow
-from events.streams.hash_chain import GENESIS, follows
 from events.streams.older_builds import added, adds, basis
 from events.types import Event
 

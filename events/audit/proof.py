@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from events import types
-from events.error_text import error_text
+from events.hash_chain import GENESIS, REDACTED_EVENTS
 from events.log import Stored
 from events.order.transitions import NEXT
 from events.status import TERMINAL, Status
-from events.streams.hash_chain import GENESIS, REDACTED_EVENTS
+from events.telemetry.error_text import error_text
 
 FORMAT = "oee-proof-2"
 HOW = (

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from events import streams
+from events.hash_chain import EventBatch, new_events
 from events.ids import created_ms
 from events.log.append_request import AppendRequest, AppendResult, Delivery, Idempotency
 from events.log.group_commit import Committer
@@ -15,7 +16,6 @@ from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.redis.keys import Keys
 from events.order import Order, may_still_land
 from events.streams import S, State
-from events.streams.hash_chain import EventBatch, new_events
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 GUARDED_EVENTS = frozenset({TransactionSubmitted, OrderTriggered})

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.error_text import error_text
+from events.hash_chain import HashedEvent, decode_batch, follows
 from events.log.head import OrderHead
 from events.log.redis.link import Damaged
-from events.streams.hash_chain import HashedEvent, decode_batch, follows
+from events.telemetry.error_text import error_text
 
 
 class Reason(StrEnum):

@@ -13,10 +13,10 @@ import struct
 import msgspec
 
 from events import streams
+from events.hash_chain import GENESIS
 from events.order import STAGES, Order, next_stage
 from events.streams import EngineState, S, State
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import GENESIS
 from events.types import Status
 
 _FIXED = struct.Struct(">I32sB")

@@ -13,12 +13,12 @@ import msgspec
 
 from events import streams
 from events.archive.losses import Resumed
+from events.hash_chain import GENESIS, HashedEvent, follows, new_events
 from events.ids import SYSTEM_STREAM_IDS
 from events.log import NEVER_MS, POSITIONS_KEPT, Stored, encode_head, next_stage_code
 from events.order import Order, executed_reason, may_still_land, was_executed
 from events.recovery.log_rebuild import RestoredHead
 from events.streams import State, evolve
-from events.streams.hash_chain import GENESIS, HashedEvent, follows, new_events
 from events.types import (
     Event,
     Fact,

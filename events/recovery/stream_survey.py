@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from events.error_text import error_text
+from events.hash_chain import decode_batch
 from events.log import Batch, RedisConnection, Stored
-from events.streams.hash_chain import decode_batch
+from events.telemetry.error_text import error_text
 
 ENTRIES = 500
 NUMBER_MAX = 2**53

@@ -1,8 +1,8 @@
 """Event streams: each order is one; the engine switch and the API keys are two more.
 
-The log, the audit, the projector and the repair fold and encode all streams by these functions;
-`hash_chain` builds their records. Everything here is pure. Imports types and `events.order`, and
-no log. Public: what is listed below, `hash_chain`, `older_builds`.
+The log, the audit, the projector and the repair fold and encode all streams by these functions.
+Everything here is pure. Imports `events.order` and the files beside it in `events`, and neither
+`events.types` nor a log. Public: what is listed below, `damage`, `older_builds`.
 """
 
 from __future__ import annotations

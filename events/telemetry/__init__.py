@@ -1,4 +1,4 @@
-"""Log lines that every package writes alike.
+"""Log lines and texts of errors that every package writes alike.
 
-Imports `events`, and no other room. Public: `outages`.
+Imports `events`, and no other room. Public: `error_text`, `outages`.
 """

@@ -10,7 +10,7 @@ import time
 
 import structlog
 
-from events.error_text import error_text
+from events.telemetry.error_text import error_text
 
 _log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ import structlog
 from aiohttp import web
 
 from events.archive import ArchiveUnavailable
-from events.error_text import error_text
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
+from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view

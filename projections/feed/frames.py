@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from events.hash_chain import HashedEvent
 from events.log import Stored
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import HashedEvent
 from events.types import Event
 from projections.views.formats import timestamp
 from projections.views.orders import UNKNOWN, event_frame, event_json

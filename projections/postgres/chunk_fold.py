@@ -14,9 +14,9 @@ import asyncpg
 import structlog
 
 from events.archive import Checkpoint
-from events.error_text import error_text
+from events.hash_chain import follows
 from events.log import Reason, Stored
-from events.streams.hash_chain import follows
+from events.telemetry.error_text import error_text
 from events.types import Event
 from projections.postgres import tables
 from projections.postgres.batcher import Chunk

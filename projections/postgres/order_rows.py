@@ -11,8 +11,8 @@ from typing import Any
 
 from events import streams
 from events.archive import Page
+from events.hash_chain import GENESIS
 from events.streams import State, advance, evolve
-from events.streams.hash_chain import GENESIS
 from events.types import TERMINAL, Event
 from projections.postgres.binary_copy import pack_row
 

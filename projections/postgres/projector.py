@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Collection
 import asyncpg
 import structlog
 
-from events.error_text import error_text
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.metrics import REFUSALS
 from events.secret import SecretUrl
+from events.telemetry.error_text import error_text
 from events.telemetry.outages import ARCHIVE, LOG
 from projections.postgres import tables
 from projections.postgres.migrate import migrate

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from events.archive import NO_ORDER
+from events.hash_chain import decode_event
 from events.ids import parse_order_id
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import decode_event
 from events.types import Event
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import structlog
 
-from events.error_text import error_text
 from events.log import AppendRequest, AppendResult, AppendStatus, Delivery
 from events.order import IMMEDIATE_TIFS
+from events.telemetry.error_text import error_text
 from events.types import (
     Fact,
     OrderConfirmed,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from events.error_text import error_text
 from events.log import LogError
 from events.order import may_still_land
+from events.telemetry.error_text import error_text
 from stages.runtime.retry import RetryPolicy, after_refusal
 from stages.runtime.stage import NotYet, Stage, VenueRefusal
 from stages.runtime.work import Answered, Decided, WorkItem

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import structlog
 
-from events.error_text import error_text
+from events.hash_chain import EventBatch
 from events.order import Order, next_stage
-from events.streams.hash_chain import EventBatch
+from events.telemetry.error_text import error_text
 from events.types import Fact
 from stages.runtime.stage import Answer, Later, NotYet, Stage, VenueRefusal
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from events.error_text import error_text
+from events.hash_chain import HashedEvent, encode_record, link
 from events.log import (
     OUTCOME_COUNTERS,
     PARKED,
@@ -23,7 +23,7 @@ from events.log import (
 )
 from events.order import may_still_land
 from events.streams.damage import UNDECODABLE
-from events.streams.hash_chain import HashedEvent, encode_record, link
+from events.telemetry.error_text import error_text
 from events.types import Event, OrderParked, Status, encode
 from stages.runtime.append import WRITTEN, Written
 from stages.runtime.claim import Claimed, Unreadable

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from events.hash_chain import EventBatch
 from events.log import STAGE_NUMBER, Delivery, EventLog, InboxMessage, OrderHead
 from events.metrics import VENUE
 from events.order import Order
-from events.streams.hash_chain import EventBatch
 from events.types import Fact
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy

@@ -15,11 +15,11 @@ from contextlib import aclosing, suppress
 import msgspec
 import structlog
 
-from events.error_text import error_text
 from events.ids import ENGINE_STREAM_ID
 from events.log import EventLog, Fenced, LogError, LogTruncated, OrderHead, PairProgress, engine_in
 from events.order import Order
 from events.streams import EngineState
+from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.types import EngineStatus
 from stages.runtime.load import FAULT_WAIT_S

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import structlog
 
-from events.error_text import error_text
 from events.log import RESTING, AppendRequest, AppendStatus, EventLog, Fenced, LogError, OrderHead
 from events.order import Order, may_still_land
+from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.types import Fact, OrderParked
 from stages.runtime.append import log_outcomes

@@ -15,8 +15,8 @@ import pytest
 
 from engine import cli
 from events.audit.proof import faults_of
+from events.hash_chain import link
 from events.secret import SecretUrl
-from events.streams.hash_chain import link
 from gateway.api.audits import StoreUrls
 from projections.postgres.migrate import migrated
 from tests.support.http.served import served

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from engine.embedded import binaries
 from engine.embedded.databases import Embedded, started
-from engine.settings import Settings, environment
+from engine.settings import Settings
+from engine.settings_loader import environment
 from tests.support.processes.engine_up import ENGINE, Engine, engine_up
 from tests.support.waits import HANG_S, until
 

@@ -21,7 +21,8 @@ from engine.commands.doctor import examine
 from engine.doctor import log_server, running
 from engine.doctor.findings import Finding, skew
 from engine.localnet.genesis import pools_file
-from engine.settings import Settings, environment, load
+from engine.settings import Settings
+from engine.settings_loader import environment, load
 from tests.integration.test_solana_survey import lacks, whole
 from tests.support.chain.rpc_node import HttpError, at, rpc_node
 from tests.support.processes.engine_up import Engine, free_port

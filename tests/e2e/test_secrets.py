@@ -11,7 +11,7 @@ from pathlib import Path
 
 from solders.keypair import Keypair
 
-from engine.settings import environment
+from engine.settings_loader import environment
 from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
 from tests.support.waits import HANG_S, until
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from engine.settings import environment
+from engine.settings_loader import environment
 from tests.support.processes.engine_up import ENGINE, Engine
 from tests.support.processes.terminal import terminal
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis.asyncio
 
-from engine.settings import environment
+from engine.settings_loader import environment
 from events.archive import Archive
 from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
 from tests.support.waits import HANG_S, until

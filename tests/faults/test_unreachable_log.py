@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 from engine.processes import parent_death
-from engine.settings import environment
+from engine.settings_loader import environment
 from tests.support.processes.engine_up import ENGINE, free_port, settings_for
 from tests.support.waits import HANG_S, pace
 

@@ -21,7 +21,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.processes import parent_death
-from engine.settings import Settings, environment
+from engine.settings import Settings
+from engine.settings_loader import environment
 from engine.venues import LEDGER
 from events.order import Order
 from events.secret import SecretBytes

@@ -9,8 +9,8 @@ import pytest
 
 from events.audit.problems import Problem
 from events.audit.verify import verify
+from events.hash_chain import decode_batch, encode_record
 from events.order import Order
-from events.streams.hash_chain import decode_batch, encode_record
 from projections.postgres.order_rows import columns
 from tests.conftest import Servers
 from tests.support.log.damaged import Records, Template, built_template, copied

@@ -15,10 +15,10 @@ from structlog.testing import capture_logs
 
 from events.archive import Archive, ArchiveUnavailable
 from events.archive.history import order_history
+from events.hash_chain import GENESIS, decode_batch, encode_record, link
 from events.ids import new_order_id
 from events.log import EventLog, Fenced, Reason
 from events.metrics import REFUSALS
-from events.streams.hash_chain import GENESIS, decode_batch, encode_record, link
 from projections.postgres.session import Session
 from tests.support.http.served import served
 from tests.support.log.played import Play, after_submission, submitted

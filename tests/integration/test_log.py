@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from events.hash_chain import GENESIS, follows
 from events.ids import new_order_id
 from events.log import (
     POSITIONS_KEPT,
@@ -32,7 +33,6 @@ from events.log.group_commit import append_library
 from events.log.head import decode_head, head_of
 from events.log.inbox import DUE_LIMIT
 from events.order import encode
-from events.streams.hash_chain import GENESIS, follows
 from events.types import AttemptFailed, Fact, OrderFailed, RoutingStarted
 from tests.support.log.log_server import LogServer
 from tests.support.log.played import ACCOUNT, after_submission, routed, submitted

@@ -13,11 +13,11 @@ import redis.asyncio
 from msgspec.structs import replace
 
 from events.archive import NO_ORDER, Archive
+from events.hash_chain import GENESIS, encode_record, link
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendStatus, EventLog
 from events.log.head import encode_head
 from events.order import Order
-from events.streams.hash_chain import GENESIS, encode_record, link
 from events.types import Event, OrderSubmitted, RoutingStarted, Status, encode
 from projections.postgres import batcher, tables
 from projections.postgres import projector as projectors

@@ -29,7 +29,9 @@ from engine.commands import settings as shown_settings
 from engine.doctor import archive as doctor_archive
 from engine.doctor import log_server
 from engine.setting_parser import SettingsError
-from engine.settings import Settings, environment, load, shown
+from engine.settings import Settings
+from engine.settings_loader import environment, load
+from engine.settings_reference import shown
 from engine.telemetry import logging as our_logging
 from engine.telemetry.scrubbing import texts
 from events.archive import Archive, ArchiveUnavailable

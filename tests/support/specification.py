@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from events.hash_chain import GENESIS, EventBatch, new_events
 from events.order import Order
 from events.order.transitions import NEXT
 from events.status import EngineStatus
 from events.streams import EngineState, KeyRing, copied
-from events.streams.hash_chain import GENESIS, EventBatch, new_events
 from events.streams.system_fold import ENGINE_NEXT, KEYS_NEXT
 from events.types import Fact
 from stages.runtime.stage import NotYet

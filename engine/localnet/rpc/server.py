@@ -23,7 +23,7 @@ from engine.localnet.rpc.parameters import (
     RpcError,
 )
 from engine.localnet.state.failures import NotTaken, words
-from events.error_text import error_text
+from events.telemetry.error_text import error_text
 
 HOST = "127.0.0.1"
 BODY_MAX = 50 * 1024 * 1024

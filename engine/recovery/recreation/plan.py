@@ -13,13 +13,13 @@ from typing import NamedTuple
 from engine.recovery.recreation.gather import Gathered
 from engine.telemetry.build import build_id
 from events.archive.page import array
+from events.hash_chain import encode_record
 from events.ids import ENGINE_STREAM_ID, SYSTEM_STREAM_IDS
 from events.log import Stored
 from events.order import Order
 from events.recovery import order_histories
 from events.recovery.log_rebuild import LogEntry, RestoredHead, RestoredIdempotencyKey
 from events.recovery.order_histories import OrderHistory
-from events.streams.hash_chain import encode_record
 from events.types import EngineStatus
 
 ENTRY_RECORDS = 500

@@ -18,8 +18,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from events.error_text import error_text
 from events.secret import SecretUrl
+from events.telemetry.error_text import error_text
 
 CONNECT_TIMEOUT_S = 2.0
 

@@ -19,7 +19,7 @@ class AttemptFailed(Fact, frozen=True, array_like=True, tag=True):
 
 
 def _apply(order: Order, fact: AttemptFailed, _: int) -> None:
-    # One that spends no attempt tells of an outage of the nodes.
+    # A failure that spends no attempt is an outage of the nodes.
     order.outages = order.outages + 1 if fact.attempt == order.attempts else 0
     order.attempts = fact.attempt
     order.next_attempt_at_us = fact.next_attempt_at_us

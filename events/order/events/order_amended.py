@@ -9,7 +9,7 @@ from events.status import Status
 
 
 class OrderAmended(Fact, frozen=True, array_like=True, tag=True):
-    """The terms of a waiting limit order are these from now on."""
+    """The terms of a waiting limit order were changed to these."""
 
     actor: str
     target_price: str

@@ -9,7 +9,7 @@ from events.status import Status
 
 
 class OrderArmed(Fact, frozen=True, array_like=True, tag=True):
-    """A limit or sniper order waits from here on; what happens at `slot` or later counts."""
+    """A limit or sniper order began to wait. Prices and pool events of `slot` and later count."""
 
     slot: int
 

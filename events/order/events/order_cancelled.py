@@ -9,7 +9,7 @@ from events.status import OPEN, Status
 
 
 class OrderCancelled(Fact, frozen=True, array_like=True, tag=True):
-    """The order was called off: nothing of it was sent, or what was is proved dead."""
+    """The order was cancelled: no transaction of it was sent, or each one sent is proved dead."""
 
     actor: str
     reason: str = ""

@@ -25,7 +25,7 @@ class OrderConfirmed(Fact, frozen=True, array_like=True, tag=True):
     rent_lamports: int = 0
     """The rent of token accounts that the transaction opened."""
     fills: tuple[Fill, ...] = ()
-    """Of each swap of the route, in its order; none where the venue has no pools to name."""
+    """One for each swap of the route, in order; empty where the venue names no pools."""
 
 
 def _apply(order: Order, fact: OrderConfirmed, _: int) -> None:

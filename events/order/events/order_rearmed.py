@@ -10,10 +10,10 @@ from events.status import Status
 
 
 class OrderRearmed(Fact, frozen=True, array_like=True, tag=True):
-    """The price retreated before a swap was made: the order waits again.
+    """The price left the target before the swap: the order waits again.
 
-    Written only where no transaction of the order can land any more: before the send, or once it
-    failed on chain. `slot` is the first whose ticks count again.
+    Written only where no transaction of the order can land: before the send, or after the
+    transaction failed on chain. `slot` is the first whose ticks count again.
     """
 
     stage: str
@@ -28,7 +28,7 @@ class OrderRearmed(Fact, frozen=True, array_like=True, tag=True):
     fee_lamports: int = 0
     """The network fee of a transaction that failed on chain."""
     paused_until_slot: int = 0
-    """Until then a price that neither left nor rose since does not count; 0: all prices count."""
+    """Before it a price counts only if it left the target or rose since; 0: every price counts."""
 
 
 def _apply(order: Order, fact: OrderRearmed, _: int) -> None:

@@ -10,7 +10,7 @@ from events.status import Status
 
 
 class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
-    """The route is chosen. `min_amount_out` is fixed from here on and never loosened."""
+    """The route was chosen. `min_amount_out` is fixed by this event and never lowered."""
 
     dex: str
     pool: str
@@ -22,11 +22,11 @@ class OrderRouted(Fact, frozen=True, array_like=True, tag=True):
     decimals_in: int
     decimals_out: int
     chosen: int = -1
-    """Which of the quotes won; -1 in logs from before there were several a venue."""
+    """Index of the winning quote; -1 in logs of builds that recorded one quote for each venue."""
     amount_in: int = 0
-    """Of swap mode exactOut: what is expected to go in."""
+    """Swap mode exactOut: the expected input, in base units."""
     max_amount_in: int = 0
-    """Of swap mode exactOut: the most that may go in, fixed from here on."""
+    """Swap mode exactOut: the maximum input, in base units, fixed by this event."""
 
 
 def _apply(order: Order, fact: OrderRouted, _: int) -> None:

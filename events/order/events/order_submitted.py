@@ -23,18 +23,18 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     client_order_id: str | None = None
     idempotency_key: str | None = None
     target_price: str = ""
-    """Of a limit order: least token_out per token_in, whole tokens, net; a decimal string."""
+    """Limit order: minimum token_out per token_in, net, in whole tokens; a decimal string."""
     time_in_force: str = ""
-    """GTC or GTT for limit and sniper orders; IOC or FOK for market orders with min_amount_out,
-    which a swap (all or nothing) makes the same; empty: market, tried again as set."""
+    """GTC or GTT for limit and sniper orders; IOC or FOK for market orders with a bound. Both mean
+    the same there, as a swap is all or nothing. Empty: a market order that may be retried."""
     min_liquidity: int | None = None
-    """Of a sniper: least liquidity of the pool, in base units of token_in."""
+    """Sniper order: minimum liquidity of the pool, in base units of token_in."""
     max_price: str = ""
-    """Of a sniper: most token_in paid per token_out, whole tokens; a decimal string."""
+    """Sniper order: maximum token_in per token_out, in whole tokens; a decimal string."""
     exact_amount_out: int | None = None
-    """Of swap mode exactOut: what is to come out, exactly; amount_in is 0 then."""
+    """Swap mode exactOut: the exact output, in base units; amount_in is 0 then."""
     max_amount_in: int | None = None
-    """Of swap mode exactOut: the most that may go in."""
+    """Swap mode exactOut: the maximum input, in base units."""
     traceparent: str = ""
     """The submitter's W3C Trace Context; not part of the terms."""
 

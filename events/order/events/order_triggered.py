@@ -9,7 +9,7 @@ from events.status import Status
 
 
 class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
-    """What the order waited for has happened: the tick or the pool event that did it."""
+    """The trigger of the order fired: the tick or the pool event that fired it."""
 
     cause: str
     """`tick`, `pool-created`, `pool-opened` or `liquidity-added`."""
@@ -17,14 +17,13 @@ class OrderTriggered(Fact, frozen=True, array_like=True, tag=True):
     pool: str
     slot: int
     price: str
-    """Net token_out per token_in there, whole tokens; a decimal string rounded down."""
+    """Net token_out per token_in in that slot, in whole tokens; a decimal string rounded down."""
     liquidity: int = 0
     """Of the pool, in base units of token_in; 0 for a tick."""
     decimals_in: int = 0
     first_slot: int | None = None
-    """The first slot that counted for the order: its own, or that in which its price was amended,
-    as the venue told it. None in events of builds that did not
-    record it."""
+    """The first slot that counted for the order: that in which it was armed, or in which its
+    price was amended, as the venue reported it. None in events of builds that did not record it."""
 
 
 def _apply(order: Order, fact: OrderTriggered, _: int) -> None:

@@ -17,8 +17,8 @@ class TransactionBuilt(Fact, frozen=True, array_like=True, tag=True):
     last_valid_height: int
     raw: SecretBytes
     least_slot: int = 0
-    """It can only land in a later slot: that of the node's answer with the blockhash. 0: not known,
-    as in logs from before it was written down."""
+    """The slot of the node's answer with the blockhash: the transaction can only land in a later
+    one. 0: unknown, as in logs of builds that did not record it."""
 
 
 def _apply(order: Order, fact: TransactionBuilt, _: int) -> None:

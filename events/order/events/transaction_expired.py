@@ -16,7 +16,7 @@ class TransactionExpired(Fact, frozen=True, array_like=True, tag=True):
     last_valid_height: int
     finalized_height: int
     handed_over: bool = True
-    """Whether a node took it, as far as is known. One that none took spends no attempt."""
+    """False where no node is known to have accepted the transaction; it spends no attempt then."""
 
 
 def _apply(order: Order, fact: TransactionExpired, _: int) -> None:

@@ -9,7 +9,7 @@ from projections.views.schemas import Count, FailureReason, Time
 
 
 class AttemptFailedPayload(Payload):
-    """Adds what went wrong, and when it is tried again."""
+    """Adds the failure and the time of the next attempt."""
 
     stage: str
     attempt: Count

@@ -1,4 +1,4 @@
-"""What the public view of an event consists of."""
+"""The parts of an event's public view."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class EventView(NamedTuple, Generic[F]):
     fact: type[F]
     payload: type[Payload]
     payload_of: Callable[[F], Payload]
-    """Makes what is sent, of the type above: what is sent and what is documented cannot differ."""
+    """Makes the payload. Its type is `payload`, so that frames and schemas cannot differ."""
     lines: Callable[[F], list[str]]
     """Its summary in the timeline of `engine audit show`, without indent; may be empty."""
     label: str
     """Its heading in the console."""
     writer: str = ""
-    """The service that writes it; empty for an event that names its stage, or has several."""
+    """The service that writes the event; empty where the event names it, or several write it."""
 
 
 def no_lines(_: Fact) -> list[str]:
-    """The summary of an event that has nothing to add to its name."""
+    """Returns the empty summary, for an event whose name says everything."""
     return []

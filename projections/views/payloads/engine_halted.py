@@ -7,7 +7,7 @@ from projections.views.payloads.base import EventView, Payload
 
 
 class EngineHaltedPayload(Payload):
-    """Adds why and by whom."""
+    """Adds the reason and the operator."""
 
     reason: str
     actor: str

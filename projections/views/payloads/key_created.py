@@ -9,7 +9,7 @@ from projections.views.schemas import Time
 
 
 class KeyCreatedPayload(Payload):
-    """Adds what an API key is good for; never its secret. Of no order."""
+    """Adds the account, scopes and expiry of an API key; never its secret. Belongs to no order."""
 
     key_id: str
     key_account: str

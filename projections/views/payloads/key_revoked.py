@@ -7,7 +7,7 @@ from projections.views.payloads.base import EventView, Payload
 
 
 class KeyRevokedPayload(Payload):
-    """Adds why and by whom."""
+    """Adds the reason and the operator."""
 
     key_id: str
     reason: str

@@ -9,7 +9,7 @@ from projections.views.schemas import Time
 
 
 class KeyRotatedPayload(Payload):
-    """Adds until when the secret before is good."""
+    """Adds the time until which the previous secret is valid."""
 
     key_id: str
     old_until: Time | None

@@ -9,7 +9,7 @@ from projections.views.schemas import Time
 
 
 class OrderAmendedPayload(Payload):
-    """Adds the terms that hold from now on."""
+    """Adds the new terms of the order."""
 
     actor: str
     target_price: str

@@ -8,7 +8,7 @@ from projections.views.schemas import Count
 
 
 class OrderArmedPayload(Payload):
-    """Adds the slot from which on prices and pools count."""
+    """Adds the first slot whose prices and pool events count."""
 
     slot: Count
 

@@ -7,7 +7,7 @@ from projections.views.payloads.base import EventView, Payload
 
 
 class OrderCancelledPayload(Payload):
-    """Adds why and by whom."""
+    """Adds the reason and the actor."""
 
     reason: str
     actor: str

@@ -16,7 +16,7 @@ from projections.views.schemas import Amount, Count, Fill, Leftover, Price, Rent
 
 
 class OrderConfirmedPayload(Payload):
-    """Adds what was executed, and what it cost."""
+    """Adds the executed amounts, the price and the costs."""
 
     tx_hash: str
     executed_price: Price

@@ -8,7 +8,7 @@ from projections.views.schemas import Count, FailureReason
 
 
 class OrderExpiredPayload(Payload):
-    """Adds where and why."""
+    """Adds the stage and the reason."""
 
     stage: str
     reason: FailureReason

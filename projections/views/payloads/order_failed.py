@@ -12,7 +12,7 @@ from projections.views.schemas import Count, FailureReason
 
 
 class OrderFailedPayload(Payload):
-    """Adds where and why."""
+    """Adds the stage and the reason."""
 
     stage: str
     reason: FailureReason

@@ -7,7 +7,7 @@ from projections.views.payloads.base import EventView, Payload
 
 
 class OrderParkedPayload(Payload):
-    """Adds where, why and by whom."""
+    """Adds the stage, the reason and the actor."""
 
     stage: str
     reason: str

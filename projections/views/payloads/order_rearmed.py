@@ -14,9 +14,9 @@ from projections.views.schemas import Amount, Count, FailureReason, Quote
 
 
 class OrderRearmedPayload(Payload):
-    """Adds why, what was offered, and from which slot on prices count again.
+    """Adds the reason, the best offer, and the first slot whose prices count again.
 
-    Until `pausedUntilSlot`, where it is there, a price that neither left nor rose since does not.
+    Until `pausedUntilSlot`, if present, a price counts only if it left the target or rose since.
     """
 
     stage: str

@@ -14,7 +14,7 @@ from projections.views.schemas import Amount, Bps, Leg, Price, Quote, TokenWarni
 
 
 class OrderRoutedPayload(Payload):
-    """Adds the route, all quotes, and the bound that is fixed from here on."""
+    """Adds the route, all quotes, and the bound, which is fixed from this event on."""
 
     dex: str
     pool: str
@@ -69,7 +69,7 @@ def _lines(fact: OrderRouted) -> list[str]:
 
 
 def _named(fact: OrderRouted) -> int:
-    """Of an older log, where a venue had one quote."""
+    """The winner among the quotes of an older build, which recorded one for each venue."""
     return next((i for i, quote in enumerate(fact.quotes) if quote.dex == fact.dex), 0)
 
 

@@ -11,7 +11,7 @@ from projections.views.schemas import Terms
 
 
 class OrderSubmittedPayload(Payload, Terms):
-    """Adds what was asked for."""
+    """Adds the terms of the order."""
 
 
 def _payload(fact: OrderSubmitted) -> OrderSubmittedPayload:

@@ -15,7 +15,7 @@ TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
 
 
 class OrderTriggeredPayload(Payload):
-    """Adds the tick or the pool event that did it."""
+    """Adds the tick or the pool event that triggered the order."""
 
     cause: Annotated[str, Meta(extra_json_schema={"enum": TRIGGER_CAUSES})]
     dex: str

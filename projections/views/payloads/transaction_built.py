@@ -8,7 +8,7 @@ from projections.views.schemas import Count
 
 
 class TransactionBuiltPayload(Payload):
-    """Adds the signed transaction's signature and until when it can land."""
+    """Adds the signature of the transaction and its last valid block height."""
 
     signature: str
     last_valid_height: Count

@@ -12,7 +12,7 @@ from projections.views.schemas import Count
 
 
 class TransactionExpiredPayload(Payload):
-    """Adds the proof."""
+    """Adds the proof that the transaction is dead."""
 
     signature: str
     attempt: Count

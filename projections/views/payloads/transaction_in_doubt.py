@@ -12,7 +12,7 @@ from projections.views.schemas import FailureReason
 
 
 class TransactionInDoubtPayload(Payload):
-    """Adds why the outcome is not known."""
+    """Adds the reason why the outcome is unknown."""
 
     in_doubt: bool
     signature: str

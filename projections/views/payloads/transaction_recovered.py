@@ -11,7 +11,7 @@ from projections.views.payloads.base import EventView, Payload
 
 
 class TransactionRecoveredPayload(Payload):
-    """Adds by which transaction an operator closes a parked order, why and who."""
+    """Adds the transaction that closes a parked order, the reason and the operator."""
 
     signature: str
     reason: str

@@ -8,7 +8,7 @@ from projections.views.schemas import Count
 
 
 class TransactionSubmittedPayload(Payload):
-    """Adds what is about to be sent."""
+    """Adds the attempt and the signature of the transaction that is sent next."""
 
     signature: str
     attempt: Count

@@ -28,12 +28,13 @@ from engine.embedded import localnet
 from engine.embedded.data_dir import RunState
 from engine.localnet.ledger import LocalLedger
 from engine.processes import parent_death
-from engine.settings import Settings, environment, load
+from engine.settings import Settings
+from engine.settings_loader import environment, load
 from engine.venues import LEDGER
 from events.archive import Archive, ArchiveUnavailable
+from events.hash_chain import GENESIS, follows
 from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
-from events.streams.hash_chain import GENESIS, follows
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
 from tests.support.waits import HANG_S, pace, until

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import shlex
+import sys
 
 import pytest
 
@@ -48,14 +51,40 @@ def test_the_help_of_a_command_has_its_examples_and_its_exit_codes(
 
 @pytest.mark.parametrize("called", [c for c in LEAVES if c.split()[1] not in PROCESSES])
 def test_every_command_that_prints_does_so_for_machines(called: str) -> None:
-    options = [word for action in LEAVES[called]._actions for word in action.option_strings]
+    options = [
+        word
+        for action in commands_manual.arguments(LEAVES[called])
+        for word in action.option_strings
+    ]
     assert "--json" in options
 
 
 @pytest.mark.parametrize("called", LEAVES)
 def test_every_argument_has_a_help_text(called: str) -> None:
-    silent = [a.dest for a in LEAVES[called]._actions if not (a.help or a.choices)]
+    silent = [
+        a.dest for a in commands_manual.arguments(LEAVES[called]) if not (a.help or a.choices)
+    ]
     assert silent == []
+
+
+@pytest.mark.parametrize("name", commands.names())
+def test_a_command_reads_only_arguments_that_it_declares(name: str) -> None:
+    declared = {
+        action.dest
+        for called, leaf in LEAVES.items()
+        if called.split()[1] == name
+        for action in commands_manual.arguments(leaf)
+    }
+    commands.command(name)
+    tree = ast.parse(inspect.getsource(sys.modules[f"{commands.__name__}.{name}"]))
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "args"
+    }
+    assert read <= declared | {"what"}  # the word that chooses a subcommand
 
 
 def test_a_code_with_two_meanings_has_both() -> None:

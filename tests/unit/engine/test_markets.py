@@ -10,7 +10,7 @@ from solders.keypair import Keypair
 
 from engine import venues
 from engine.setting_parser import SettingsError
-from engine.settings import load
+from engine.settings_loader import load
 
 ROOT = Path(__file__).parents[3]
 DEVNET, MAINNET = (str(ROOT / "pools" / f"{name}.toml") for name in ("devnet", "mainnet"))

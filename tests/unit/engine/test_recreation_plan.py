@@ -11,12 +11,12 @@ from engine.recovery.recreate_log import latest_height
 from engine.recovery.recreation.gather import Gathered
 from engine.recovery.recreation.plan import adopt, plan_recreation
 from events.archive.page import array
+from events.hash_chain import GENESIS, decode_batch, encode_record, new_events
 from events.ids import new_order_id
 from events.log import Stored
 from events.order import Order
 from events.recovery.order_histories import UnarchivedEvents, life_of
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, decode_batch, encode_record, new_events
 from events.types import Fact, OrderParked, RoutingStarted, TransactionBuilt, TransactionSubmitted
 from tests.support.log.played import routed, submitted
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import cli
-from engine import settings as source
+from engine import cli, settings_reference
 from engine.setting_parser import SettingsError
-from engine.settings import Settings, environment, load
+from engine.settings import Settings
+from engine.settings_loader import environment, load
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,7 +83,7 @@ def test_a_former_setting_name_is_refused_with_its_current_name(tmp_path: Path) 
 
 
 def test_the_example_file_is_that_of_the_code() -> None:
-    assert (ROOT / ".env.example").read_text(encoding="utf-8") == source.dotenv(), (
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == settings_reference.dotenv(), (
         "stale: engine settings --dotenv > .env.example"
     )
 

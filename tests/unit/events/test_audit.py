@@ -13,11 +13,11 @@ from events.archive import Page
 from events.audit.invariants import Auditor
 from events.audit.orders_table import RowCheck
 from events.audit.replay import Replay, Unreadable
+from events.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
 from events.ids import new_order_id
 from events.log import PARKED, POSITIONS_KEPT, OrderHead, Stored
 from events.log.head import next_stage_code
 from events.order import Order, fold
-from events.streams.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
 from events.types import (
     AttemptFailed,
     Event,

@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from events import types as t
+from events.hash_chain import GENESIS, decode_batch, follows, link, new_events
 from events.order import Order
-from events.streams.hash_chain import GENESIS, decode_batch, follows, link, new_events
 from events.types import TransactionBuilt
 from tests.unit.events.test_order import LIFE
 

@@ -16,6 +16,7 @@ from events.audit.order_digests import normal
 from events.audit.replay import Replay, Unreadable
 from events.audit.status_counts import StatusCounter
 from events.commands.idempotency import claim_of
+from events.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
 from events.ids import new_order_id
 from events.log import PARKED, Delivery, EventLog, RawEntry, Reason, Stored
 from events.log.entries import order_ids, tail_of
@@ -23,7 +24,6 @@ from events.log.head import OrderHead, decode_head
 from events.log.inbox import _ids
 from events.order import Order
 from events.streams import EngineState
-from events.streams.hash_chain import GENESIS, HashedEvent, encode_record, link, new_events
 from projections.feed.frames import Envelope, Frame
 from stages.runtime.settle import is_intact, park_unreadable
 from tests.support.log.played import ACCOUNT, submitted

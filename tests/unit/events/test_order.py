@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from events import types as t
+from events.hash_chain import GENESIS, REDACTED_EVENTS, link, new_events
 from events.order import NEXT, STAGES, Order, evolve, fold, may_cancel, may_still_land, next_stage
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, REDACTED_EVENTS, link, new_events
 from events.streams.system_fold import ENGINE_NEXT, KEYS_NEXT
 from events.types import TERMINAL, Event, Status
 

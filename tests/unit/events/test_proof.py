@@ -14,9 +14,9 @@ import pytest
 
 from engine import cli
 from events.audit.proof import faults_of, proof_of, summary_of
+from events.hash_chain import GENESIS, decode_batch, new_events
 from events.log import Stored
 from events.order import Order
-from events.streams.hash_chain import GENESIS, decode_batch, new_events
 from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
 from tests.unit.events.test_order import LIFE
 

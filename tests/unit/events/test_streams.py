@@ -10,11 +10,11 @@ import pytest
 from events import order as orders
 from events import streams
 from events import types as t
+from events.hash_chain import GENESIS, new_events
 from events.ids import ENGINE_STREAM_ID, KEYS_ID
 from events.log.head import NO_STAGE, next_stage_code
 from events.order import Order
 from events.streams import ApiKey, EngineState, KeyRing, State, older_builds
-from events.streams.hash_chain import GENESIS, new_events
 from events.types import EngineStatus, Event, Status
 
 HALTED = t.EngineHalted("odd", "ann")

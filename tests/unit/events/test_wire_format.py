@@ -5,8 +5,8 @@ import pytest
 
 from events import order as orders
 from events import types as t
+from events.hash_chain import GENESIS, decode_batch, encode_record, link
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, decode_batch, encode_record, link
 
 QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)
 FACTS: dict[str, t.Fact] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from events.hash_chain import GENESIS, HashedEvent, decode_batch, new_events
 from events.log import Stored
 from events.order import Order
-from events.streams.hash_chain import GENESIS, HashedEvent, decode_batch, new_events
 from projections.postgres.chunk_fold import ChunkFold
 from projections.postgres.order_rows import OrderFold
 from tests.unit.events.test_order import LIFE

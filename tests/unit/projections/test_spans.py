@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from events.hash_chain import GENESIS, HashedEvent, decode_batch, new_events
 from events.ids import new_order_id
 from events.log import Stored
 from events.order import Order
-from events.streams.hash_chain import GENESIS, HashedEvent, decode_batch, new_events
 from projections.traces.spans import Tracer, sample
 from tests.support.log.played import life
 

@@ -7,11 +7,11 @@ import os
 import msgspec
 import pytest
 
+from events.hash_chain import GENESIS, HashedEvent, new_events
 from events.log import Stored
 from events.log.head import new_order
 from events.order import Order, fold
 from events.secret import SecretBytes
-from events.streams.hash_chain import GENESIS, HashedEvent, new_events
 from events.types import (
     FACTS,
     AttemptFailed,

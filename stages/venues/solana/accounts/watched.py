@@ -7,8 +7,8 @@ from math import inf
 
 import structlog
 
-from events.error_text import error_text
 from events.reason_codes import MaybeReason, ReasonCode
+from events.telemetry.error_text import error_text
 from stages.pools.contract import Accounts, Clock, Family, Pool, RawAccount, Rejected, Unsupported
 from stages.pools.mints import PAUSED
 from stages.pools.probe import first_rate
