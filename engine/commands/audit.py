@@ -36,7 +36,7 @@ EXAMPLES = (
     "engine audit replay --until 2026-11-27T18:00:00Z",
     "engine audit export > events.jsonl",
     "engine audit check-proof proof.json",
-    "engine audit check-proof proof.json --expect c1cda26362828b69266512052b97cb3729e3b052e4ade47c0a1e3383defe73c7",
+    f"engine audit check-proof proof.json --expect {'0' * 64}",
 )
 EXITS = {
     0: "shown; sound; all decisions agree; the proof holds",
