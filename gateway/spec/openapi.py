@@ -205,7 +205,7 @@ def _example(name: str, schemas: dict[str, Json]) -> Any:
 
 _IN_PATH: dict[str, tuple[str, Json, str]] = {
     "id": ("The id of the order.", {"type": "string", "format": "uuid", "pattern": UUID}, ORDER_ID),
-    "name": ("The name of the file.", {"type": "string"}, "console.css"),
+    "name": ("The name of the file.", {"type": "string"}, "console.js"),
     "clientOrderId": (
         "The client's own name for the order, percent-encoded.",
         {"type": "string", "minLength": 1, "maxLength": 128},
