@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.settings import environment
+from engine.settings_loader import environment
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
 from tests.support.processes.engine_up import ENGINE, Engine
