@@ -196,7 +196,7 @@ def _add_routes(
     for endpoint in ENDPOINTS.values():
         handler = guard.of(endpoint.permission, endpoint.handler(handlers))
         measured = _metered(endpoint, _guarded(handler, origin_guard))
-        app.router.add_route(endpoint.method, endpoint.path, measured)
+        app.router.add_route(endpoint.method, _route_of(endpoint.path), measured)
         allowed.setdefault(endpoint.path, []).append(endpoint.method)
 
     def refuse(path: str) -> Handler:
@@ -210,8 +210,15 @@ def _add_routes(
         return handle
 
     for path in allowed:
-        app.router.add_route("*", path, _guarded(refuse(path), origin_guard))
+        app.router.add_route("*", _route_of(path), _guarded(refuse(path), origin_guard))
     app.router.add_route("*", "/{path:.*}", _guarded(_not_found, origin_guard))
+
+
+def _route_of(path: str) -> str:
+    """The path as the router takes it. The client's own name for an order may hold braces, and
+    slashes, which proxies decode.
+    """
+    return path.replace("{clientOrderId}", "{clientOrderId:.+}")
 
 
 def _metered(endpoint: Endpoint, handle: Handler) -> Handler:

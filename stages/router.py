@@ -64,7 +64,7 @@ def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     if best.amount_out < worst:
         if order.kind.waits:
             return [_rearmed(order, "quote-below-target", quotes, best.amount_out, worst)]
-        raise VenueRefusal("quote-below-minimum", f"best quote {best.amount_out}, minimum {worst}")
+        raise VenueRefusal("quote-below-minimum", _missed(order, best.amount_out, "minimum", worst))
     return [_routed(order, quotes, chosen, best.amount_out, least, order.amount_in)]
 
 
@@ -110,7 +110,7 @@ def _routed_exactly(order: Order, exactly: int, quotes: Sequence[Quote], chosen:
     if most is None:
         most = min(U64_MAX, money.max_amount_in(best.amount_in, order.slippage_bps))
     if best.amount_in > most:
-        raise VenueRefusal("quote-above-maximum", f"best quote {best.amount_in}, maximum {most}")
+        raise VenueRefusal("quote-above-maximum", _missed(order, best.amount_in, "maximum", most))
     return _routed(order, quotes, chosen, exactly, exactly, best.amount_in, most)
 
 
@@ -124,13 +124,25 @@ def _least(order: Order, best: Quote) -> tuple[int, int]:
         return order.min_amount_out, order.min_amount_out
     if order.kind.minimum == "max-price":
         worst = 0
-        if order.max_price:
+        if order.target_price:  # the least price of a sniper
+            target = money.price_units(order.target_price)
+            worst = money.amount_at(order.amount_in, order.decimals_in, target, order.decimals_out)
+        elif order.max_price:
             dearest = money.price_units(order.max_price)
             worst = money.amount_for(
                 order.amount_in, order.decimals_in, dearest, order.decimals_out
             )
         return max(worst, money.min_amount_out(best.amount_out, order.slippage_bps)), worst
     return money.min_amount_out(best.amount_out, order.slippage_bps), 0
+
+
+def _missed(order: Order, quoted: int, bound: str, limit: int) -> str:
+    """By how much the best quote misses a bound, in whole tokens of the side that is not exact."""
+    decimals, token = order.decimals_out, order.token_out
+    if order.exact_amount_out is not None:
+        decimals, token = order.decimals_in, order.token_in
+    best, least = money.to_tokens(quoted, decimals), money.to_tokens(limit, decimals)
+    return f"best quote {best} {token}, {bound} {least} {token}"
 
 
 def _rearmed(

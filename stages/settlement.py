@@ -44,13 +44,20 @@ def check(order: Order, record: Record, *, known: bool) -> None:
 def _outside(order: Order, record: Record) -> str:
     """The first of the order's terms that the amounts violate, in words; empty: none."""
     taken, given = record.outcome.amount_in, record.outcome.amount_out
+
+    def into(units: int) -> str:
+        return f"{money.to_tokens(units, order.decimals_in)} {order.token_in}"
+
+    def out(units: int) -> str:
+        return f"{money.to_tokens(units, order.decimals_out)} {order.token_out}"
+
     if order.exact_amount_out is not None:
         if given != order.exact_amount_out:
-            return f"it gave {given}, the order asks for {order.exact_amount_out}"
+            return f"it gave {out(given)}, the order asks for {out(order.exact_amount_out)}"
         if order.max_amount_in is not None and taken > order.max_amount_in:
-            return f"it took {taken}, the order allows {order.max_amount_in}"
+            return f"it took {into(taken)}, the order allows {into(order.max_amount_in)}"
     elif taken != order.amount_in:
-        return f"it took {taken}, the order gives {order.amount_in}"
+        return f"it took {into(taken)}, the order gives {into(order.amount_in)}"
     least = order.min_amount_out or 0
     if order.target_price:
         units = money.price_units(order.target_price)
@@ -58,7 +65,9 @@ def _outside(order: Order, record: Record) -> str:
     if order.max_price:
         units = money.price_units(order.max_price)
         least = max(least, money.amount_for(taken, order.decimals_in, units, order.decimals_out))
-    return f"it gave {given}, the order asks for {least} at least" if given < least else ""
+    return (
+        "" if given >= least else f"it gave {out(given)}, the order asks for at least {out(least)}"
+    )
 
 
 def recovered(

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -49,6 +50,11 @@ class Client(Transport):
     async def order(self, order_id: str) -> Order:
         """Returns an order as it is now."""
         return _as(Order, await self.ask("GET", f"/api/orders/{order_id}"))
+
+    async def order_by_client_id(self, client_order_id: str) -> Order:
+        """Returns the order with this name of the client, as soon as it is accepted."""
+        path = f"/api/orders/by-client-id/{quote(client_order_id, safe='')}"
+        return _as(Order, await self.ask("GET", path))
 
     async def history(self, order_id: str) -> list[Event]:
         """Returns all that happened to an order."""

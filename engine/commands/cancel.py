@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from engine.client import Client, Filters, RefusedError
+from engine.client import Client, RefusedError
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.argument_types import order_id
 from engine.terminal.operator_name import whoami
+from engine.terminal.order_filters import add_filters, filters_of
 
 HELP = "cancel orders that are not sent yet"
 EXAMPLES = (
@@ -29,9 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("orders", nargs="*", metavar="ORDER", type=order_id, help="order ids")
     parser.add_argument("--all", action="store_true", help="every open order, or all of these:")
-    parser.add_argument("--status", help="with --all: of this status, such as watching")
-    parser.add_argument("--token", help="with --all: with this token on either side")
-    parser.add_argument("--client-order-id", help="with --all: with this client order ID")
+    add_filters(parser, "with --all: ")
     parser.add_argument("--reason", default="", help="why")
     parser.add_argument("--actor", default=whoami(), help="who does it (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -39,8 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Cancels them."""
-    filters = {"status": args.status, "token": args.token, "clientOrderId": args.client_order_id}
-    if bool(args.orders) == args.all or (args.orders and any(filters.values())):
+    if bool(args.orders) == args.all or (args.orders and filters_of(args).params()):
         print("engine: name orders, or say --all [--status S --token T]", file=sys.stderr)
         return 2
     return run_with_gateway(_cancel(connect(settings), args))
@@ -71,8 +69,7 @@ async def _each(client: Client, args: argparse.Namespace) -> Results:
 
 
 async def _many(client: Client, args: argparse.Namespace) -> Results:
-    filters = Filters(args.status or None, args.token or None, args.client_order_id or None)
-    async for result in client.cancel_many(filters, reason=args.reason, actor=args.actor):
+    async for result in client.cancel_many(filters_of(args), reason=args.reason, actor=args.actor):
         yield msgspec.to_builtins(result)
 
 

@@ -6,24 +6,25 @@ from typing import Any
 
 import msgspec
 
-from engine.client import Client, Filters
+from engine.client import Client
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal.argument_types import count
+from engine.terminal.order_filters import add_filters, filters_of
 
 HELP = "list orders, newest first"
 EXAMPLES = (
     "engine orders",
-    "engine orders --status watching --token BONK",
+    "engine orders --status watching,submitted --token BONK",
+    "engine orders --open --type limit,sniper",
 )
 EXITS = {0: "listed", 1: "refused, or no gateway"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("--status", help="such as watching")
-    parser.add_argument("--token", help="on either side")
-    parser.add_argument("--client-order-id", help="client order ID")
+    add_filters(parser)
+    parser.add_argument("--open", action="store_true", help="only those that have not ended")
     parser.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -34,7 +35,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 async def _list(gateway: Client, args: argparse.Namespace) -> int:
-    filters = Filters(args.status or None, args.token or None, args.client_order_id or None)
+    filters = filters_of(args)
     async with gateway as client:
         told = False
         async for item in client.orders(filters, most=args.limit):
@@ -81,4 +82,6 @@ def _price(order: dict[str, Any]) -> str:
         return str(order["executedPrice"])
     if order["targetPrice"]:
         return f"at least {order['targetPrice']}"
+    if order["minPrice"]:
+        return f"at least {order['minPrice']}"
     return f"at most {order['maxPrice']} a token" if order["maxPrice"] else ""

@@ -20,7 +20,7 @@ EXAMPLES = (
     "engine submit SOL USDC 1.5 --watch",
     "engine submit SOL USDC 1.5 --min-amount-out 220 --tif FOK",
     "engine submit SOL USDC 10 --limit 160 --expires-in 3600",
-    "engine submit SOL BONK 2 --sniper --min-liquidity 500 --max-price 0.0000002",
+    "engine submit SOL BONK 2 --sniper --min-liquidity 500 --min-price 5000000",
 )
 EXITS = {
     0: "taken; with --watch confirmed",
@@ -52,7 +52,8 @@ FIELD_OPTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "maxAmountIn": ("--max-amount-in", {"help": "most whole tokens of IN; with --exact-out"}),
     "minLiquidity": ("--min-liquidity", {"help": "of the pool, whole tokens of IN"}),
-    "maxPrice": ("--max-price", {"help": "most IN to pay an OUT"}),
+    "minPrice": ("--min-price", {"help": "least OUT for one IN"}),
+    "maxPrice": ("--max-price", {"help": "the same bound as most IN for one OUT"}),
 }
 """The option of each field that not every type has and that no type requires."""
 

@@ -19,22 +19,30 @@ Json = dict[str, Any]
 @cache
 def collection() -> str:
     """The collection, as the text of its file."""
-    new_key = [
+    before_each = [
         "// A key for each run of the flow: the second submission must be the first order.",
         f"if (pm.info.requestName === '{FLOW.steps[0].name}') {{",
         "  pm.collectionVariables.set('idempotencyKey', pm.variables.replaceIn('{{$guid}}'));",
+        "  pm.collectionVariables.set('clientOrderId', pm.variables.replaceIn('{{$guid}}'));",
+        "}",
+        "// Where keys are required: the variable `apiKey`, of the collection or an environment.",
+        "if (pm.variables.get('apiKey')) {",
+        "  pm.request.headers.upsert("
+        "{ key: 'Authorization', value: `Bearer ${pm.variables.get('apiKey')}` });",
         "}",
     ]
     document = {
         "info": {
             "_postman_id": "6b0f7c1e-3f0a-4d3e-9a56-0d2b6a1c7e11",
             "name": "Order execution engine",
-            "description": "Submit, read, list. To follow an order, connect a WebSocket to "
+            "description": "Submit, read, list. Set `apiKey` where keys are required: its key needs"
+            " the scopes of what is run. Folders whose names say dangerous stop the engine or"
+            " cancel orders. To follow an order, connect a WebSocket to "
             f"{BASE}{SUBMIT[1]}?orderId={{{{orderId}}}}.",
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
         "item": [_folder(folder) for folder in folders_of(ENDPOINTS.values())],
-        "event": [_script("prerequest", new_key)],
+        "event": [_script("prerequest", before_each)],
         "variable": [{"key": k, "value": v, "type": "string"} for k, v in VARIABLES.items()],
     }
     return json.dumps(document, indent=2) + "\n"
@@ -88,13 +96,18 @@ def _request(step: Step) -> Json:
     request: Json = {
         "method": method,
         "header": [{"key": k, "value": v} for k, v in (headers | dict(step.headers)).items()],
-        "url": _url(path.replace("{id}", step.of).replace("{name}", "console.css"), step),
+        "url": _url(_path(path, step), step),
         "description": step.description,
     }
     if step.body is not None:
         raw = json.dumps(step.body, indent=2)
         request["body"] = {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
     return request
+
+
+def _path(path: str, step: Step) -> str:
+    names = {"id": step.of, "name": "console.css", "clientOrderId": "{{clientOrderId}}"}
+    return re.sub(r"{(\w+)}", lambda match: names[match[1]], path)
 
 
 def _url(path: str, step: Step) -> Json:
@@ -114,8 +127,7 @@ def _url(path: str, step: Step) -> Json:
 
 
 def _about(parameter: Mapping[str, Any]) -> str:
-    words = ", ".join(str(word) for word in parameter.get("enum", ()))
-    return f"{parameter['description']}: {words}" if words else str(parameter["description"])
+    return str(parameter["description"])
 
 
 def _escaped(value: str) -> str:

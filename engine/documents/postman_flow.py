@@ -14,6 +14,7 @@ from gateway.parsing.order_request import IDEMPOTENCY_KEY
 Json = dict[str, Any]
 
 BASE = "{{baseUrl}}"
+DANGER = "DANGEROUS on anything but a test engine: leave it out of a run of the whole collection."
 SWAP = {"tokenIn": "{{tokenIn}}", "tokenOut": "{{tokenOut}}", "amount": "{{amount}}"}
 ORDER = SWAP | {"slippageBps": 50}
 LIMIT = {"type": "limit", **SWAP, "targetPrice": "{{targetPrice}}"}
@@ -91,6 +92,15 @@ FLOW = Folder(
         Step(
             "Read the order", READ, (200,), "The order as it is now.",
             checks=(("has a status", "pm.expect(pm.response.json().status).to.be.a('string')"),),
+        ),
+        Step(
+            "Submit an order with a name", SUBMIT, (200, 202),
+            "The name is the client's own: `clientOrderId`.",
+            ORDER | {"clientOrderId": "{{clientOrderId}}"},
+        ),
+        Step(
+            "Read it by its name", ("GET", "/api/orders/by-client-id/{clientOrderId}"), (200,),
+            "At once, from the log's index of names.",
         ),
         Step(
             "List orders", ("GET", "/api/orders"), (200,), "Newest first. `nextCursor` continues.",
@@ -184,7 +194,7 @@ HEALTH = Folder(
 )  # fmt: skip
 
 WAITING = Folder(
-    "5 Waiting orders",
+    "5 Waiting orders (dangerous: cancels orders)",
     (
         Step(
             "Submit a limit order", SUBMIT, (202,),
@@ -228,11 +238,12 @@ WAITING = Folder(
             query={"token": "{{tokenOut}}", "status": "watching"},
         ),
     ),
-    "Limit and sniper orders, and what may be done about them until they are sent.",
+    f"{DANGER} Limit and sniper orders, and what may be done about them until they are sent. The"
+    " last step cancels every open order of a token.",
 )  # fmt: skip
 
 HALT = Folder(
-    "6 Halt",
+    "6 Halt (dangerous: stops the engine)",
     (
         Step(
             "Halt", ("POST", "/api/admin/halt"), (200,),
@@ -248,11 +259,11 @@ HALT = Folder(
             {"actor": "postman"},
         ),
     ),
-    "Nothing is sent and no trigger fires until the engine is resumed.",
+    f"{DANGER} It halts the engine: nothing is sent and no trigger fires until it is resumed.",
 )  # fmt: skip
 
 PARKED = Folder(
-    "9 Parked orders",
+    "9 Parked orders (dangerous: acts of an operator)",
     tuple(
         Step(
             f"{name.title()} an order that is not parked",
@@ -265,7 +276,7 @@ PARKED = Folder(
             ("discard", "Fails one of which no transaction can land."),
         )
     ),
-    "What ends each kind of parking is in docs/reference/commands.md.",
+    f"{DANGER} What ends each kind of parking is in docs/reference/commands.md.",
 )  # fmt: skip
 
 LOOKING = Folder(
@@ -307,10 +318,12 @@ FOLDERS = (FLOW, BATCH, REFUSALS, HEALTH, WAITING, HALT, LOOKING, AUDIT, PARKED)
 
 VARIABLES = {
     "baseUrl": "http://127.0.0.1:3000",
+    "apiKey": "",
     "tokenIn": "SOL",
     "tokenOut": "USDC",
     "amount": "1.5",
     "status": "confirmed",
+    "clientOrderId": "",
     "idempotencyKey": "",
     "orderId": "",
     "targetPrice": "1000000",

@@ -3,8 +3,8 @@
 A page is a key range. Ids are UUIDv7, so that newest first is id descending and a time is an id. A
 cursor is the last listed id and stays valid when orders are added. It never contains an order that
 was examined and not listed, which may be another account's: it is a time then. Filters without an
-index (token, account) are applied to windows of ids until the page is full or half a second has
-passed.
+index (token, account, type, parked, in doubt) are applied to windows of ids until the page is full
+or half a second has passed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from events.ids import KEYS_ID, created_ms, first_id_at
+from events.order.state import decode
 from events.types import Status
 
 SEARCH_S = 0.5
 _WINDOW_ROWS = 4000
+_DECODED_ROWS = 500
 MS_MAX = 2**48 - 1
 """The last time that an id can have, in ms since the epoch."""
 
@@ -31,7 +35,8 @@ class BadCursor(ValueError):
 class Filters(NamedTuple):
     """The filters of a list; None matches every order."""
 
-    status: str | None = None
+    statuses: tuple[str, ...] | None = None
+    types: tuple[str, ...] | None = None
     token: str | None = None
     """Either side of the swap."""
     client_order_id: str | None = None
@@ -40,6 +45,14 @@ class Filters(NamedTuple):
     """Created at or after, ms since the epoch."""
     to_ms: int | None = None
     """Created before."""
+    parked: bool | None = None
+    in_doubt: bool | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a filter without an index may leave few orders of many."""
+        without = (self.token, self.account, self.types, self.parked, self.in_doubt)
+        return any(value is not None for value in without)
 
 
 def encode_cursor(order_id: str) -> str:
@@ -64,9 +77,11 @@ async def find(
     hits: list[Any] = []
     while True:
         hits_max = limit + 1 - len(hits)  # one more tells whether there is a next page
-        window = _WINDOW_ROWS if filters.token or filters.account else hits_max
+        window = _WINDOW_ROWS if filters.sparse else hits_max
+        if filters.in_doubt is not None:  # the state alone has it: the rows of a window are decoded
+            window = hits_max = _DECODED_ROWS
         rows = await fetch(query, before or _LAST_ID, window, hits_max, *values)
-        hits += [row for row in rows if row["id"] is not None]
+        hits += [row for row in rows if row["id"] is not None and _doubt_fits(row, filters)]
         if len(hits) > limit:
             return [row["state"] for row in hits[:limit]], encode_cursor(str(hits[limit - 1]["id"]))
         scanned, last = rows[0]["scanned"], rows[0]["last"]
@@ -79,6 +94,17 @@ async def find(
             return [row["state"] for row in hits], encode_cursor(following)
 
 
+def _doubt_fits(row: Any, filters: Filters) -> bool:
+    """Whether an order is in doubt as the filter wants it; one that cannot be read is not."""
+    if filters.in_doubt is None:
+        return True
+    try:
+        in_doubt = decode(row["state"]).in_doubt
+    except msgspec.DecodeError:
+        in_doubt = False
+    return in_doubt is filters.in_doubt
+
+
 def _later_than(order_id: str) -> str:
     """The lowest id of the next millisecond: orders of this one are examined again."""
     return first_id_at(min(created_ms(order_id) + 1, MS_MAX))
@@ -88,7 +114,7 @@ _LAST_ID = KEYS_ID
 
 _WINDOW = """
 WITH page AS MATERIALIZED (
-    SELECT id, token_in, token_out, account, state FROM orders
+    SELECT id, token_in, token_out, account, type, parked, state FROM orders
     WHERE id < $1::uuid AND {keyed} ORDER BY id DESC LIMIT $2
 )
 SELECT hit.id, hit.state, span.scanned, span.last
@@ -108,15 +134,20 @@ def _query(filters: Filters) -> tuple[str, list[Any]]:
         return f"${3 + len(values)}"
 
     keyed, filtered = ["true"], ["true"]
-    if filters.status is not None:
-        # A literal: the planner takes a partial index only if it sees the value.
-        keyed.append(f"status = '{Status(filters.status).value}'")
+    if filters.statuses is not None:
+        # Literals: the planner takes a partial index only if it sees the values.
+        known = ", ".join(f"'{Status(status).value}'" for status in filters.statuses)
+        keyed.append(f"status IN ({known})")
     if filters.client_order_id is not None:
         keyed.append(f"client_order_id = {place(filters.client_order_id)}")
     if filters.from_ms is not None:
         keyed.append(f"id >= {place(first_id_at(filters.from_ms))}::uuid")
     if filters.to_ms is not None:
         keyed.append(f"id < {place(first_id_at(filters.to_ms))}::uuid")
+    if filters.types is not None:
+        filtered.append(f"type = ANY({place(list(filters.types))}::text[])")
+    if filters.parked is not None:
+        filtered.append(f"parked IS {'NOT NULL' if filters.parked else 'NULL'}")
     if filters.account is not None:
         filtered.append(f"account = {place(filters.account)}")
     if filters.token is not None:

@@ -45,7 +45,7 @@ async def in_doubt(archive: Lists) -> Doubted:
     cursor = None
     for _ in range(LOOKED_AT_MAX // PAGE):
         page, cursor = await archive.find(
-            Filters(status=Status.SUBMITTED), limit=PAGE, cursor=cursor
+            Filters(statuses=(Status.SUBMITTED,)), limit=PAGE, cursor=cursor
         )
         orders += [order for order in page if order.in_doubt]
         if cursor is None:

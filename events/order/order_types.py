@@ -51,7 +51,7 @@ ORDER_TYPES: dict[str, OrderType] = {
     ),
     # One that comes late buys something else: it is not patient.
     "sniper": OrderType(
-        fields=("slippageBps", "minLiquidity", "maxPrice"),
+        fields=("slippageBps", "minLiquidity", "maxPrice", "minPrice"),
         times_in_force=("GTC", "GTT"),
         slippage_default_bps=50,
         digest_version=2,

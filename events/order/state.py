@@ -119,6 +119,9 @@ class Order(msgspec.Struct, array_like=True):
     trigger_price: str = ""
     """Of the tick or the pool event that triggered it last."""
 
+    detail: str = ""
+    """What its failure adds to `reason`."""
+
     @property
     def kind(self) -> OrderType:
         """What is special about its type."""

@@ -10,7 +10,7 @@ from msgspec.structs import fields, replace
 from events.order import Order
 from events.streams import State, decode, encode
 
-ADDED = ("rent_lamports", "trigger_price")
+ADDED = ("rent_lamports", "trigger_price", "detail")
 """Fields that are newer than the events from which they are folded: in states that an older build
 stored they have their defaults, although the events contain values. All other added fields are
 folded from events, or fields of events, that were added together with them.

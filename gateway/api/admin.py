@@ -18,7 +18,8 @@ from gateway.middleware.auth import actor_name
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.command_requests import Switch, parse_switch
-from gateway.parsing.parameters import NONE, reject_unknown_parameters
+from gateway.parsing.parameter_tables import NONE
+from gateway.parsing.parameters import reject_unknown_parameters
 from projections.feed.history_reader import Archive
 
 ACT_S = 1.0

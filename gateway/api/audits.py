@@ -23,7 +23,8 @@ from gateway.api.order_lookup import readable
 from gateway.backends.backend_errors import reading_archive, reading_log
 from gateway.http import responses
 from gateway.http.problems import SAFE, Problem
-from gateway.parsing.parameters import AT, NONE, order_id_of, parse_as_of, reject_unknown_parameters
+from gateway.parsing.parameter_tables import AT, NONE
+from gateway.parsing.parameters import order_id_of, parse_as_of, reject_unknown_parameters
 from gateway.streaming.connections import ConnectionLimiter
 from projections.feed.feed import Feed
 from projections.feed.history_reader import HistoryGap

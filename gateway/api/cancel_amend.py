@@ -29,9 +29,8 @@ from gateway.middleware.auth import actor_name, visible_account
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.command_requests import Amendment, parse_amendment
+from gateway.parsing.parameter_tables import CANCEL_PARAMETERS, NONE
 from gateway.parsing.parameters import (
-    CANCEL_PARAMETERS,
-    NONE,
     CancelFilter,
     cancel_filters,
     cancel_words,
@@ -203,7 +202,10 @@ def _is(head: OrderHead, filters: CancelFilter) -> bool:
         return filters.account is None
     return (
         filters.account in (None, order.account)
-        and filters.status in (None, order.status)
+        and (filters.statuses is None or order.status in filters.statuses)
+        and (filters.types is None or order.type in filters.types)
+        and filters.parked in (None, bool(order.parked))
+        and filters.in_doubt in (None, order.in_doubt)
         and filters.token in (None, order.token_in, order.token_out)
         and filters.client_order_id in (None, order.client_order_id)
     )

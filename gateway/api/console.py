@@ -43,6 +43,7 @@ LINKS = {
     "events": "/api/events",
     "quotes": "/api/quotes",
     "tokens": "/api/tokens",
+    "time": "/api/time",
     "health": "/healthz",
     "readiness": "/readyz",
     "metrics": "/metrics",

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from events.archive import ArchiveUnavailable, BadCursor
+from events.archive import ArchiveUnavailable, BadCursor, Filters
 from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendResult, AppendStatus, EventLog, LogError, order_in
@@ -33,7 +33,13 @@ from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.field_reader import Fields, parse_object
 from gateway.parsing.order_request import IDEMPOTENCY_KEY, parse_batch, parse_key, parse_order
-from gateway.parsing.parameters import NONE, list_filters, order_id_of, reject_unknown_parameters
+from gateway.parsing.parameter_tables import NONE
+from gateway.parsing.parameters import (
+    client_order_id_of,
+    list_filters,
+    order_id_of,
+    reject_unknown_parameters,
+)
 from gateway.parsing.traceparent import traced
 from projections.feed.feed import Feed
 from projections.feed.history_reader import Archive, HistoryGap
@@ -225,6 +231,29 @@ class Orders:
         if order is None:
             raise Problem("unknown-order", order_id)
         return responses.order(order, self._explorer)
+
+    async def read_by_client_id(self, request: web.Request) -> web.Response:
+        """GET /api/orders/by-client-id/{clientOrderId}: by the log's index of names, which knows an
+        order from its acceptance on; once the name is removed there, from the archive.
+        """
+        name = client_order_id_of(request.match_info["clientOrderId"])
+        reject_unknown_parameters(request.query, NONE)
+        order = await self._named(own_account(request), name)
+        if order is None:
+            filters = Filters(account=visible_account(request), client_order_id=name)
+            async with reading_archive():
+                orders, _ = await self._archive.find(filters, limit=1)
+            order = orders[0] if orders else None
+        if order is None:
+            raise Problem("unknown-order", f"no order has the clientOrderId {name}")
+        return responses.order(order, self._explorer)
+
+    async def _named(self, account: str, client_order_id: str) -> Order | None:
+        """The order that the log's index has under this name of an account."""
+        async with reading_log():
+            keys = self._log.keys.names(account, client_order_id, None)
+            value = (await self._log.lookup_idempotency_keys(keys))[0]
+        return None if value is None else await self._find_order(claim_of(value).order_id)
 
     async def _find_order(self, order_id: str) -> Order | None:
         try:

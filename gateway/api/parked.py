@@ -20,7 +20,8 @@ from gateway.middleware.auth import actor_name
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.command_requests import ParkedAct, parse_parked
-from gateway.parsing.parameters import NONE, order_id_of, reject_unknown_parameters
+from gateway.parsing.parameter_tables import NONE
+from gateway.parsing.parameters import order_id_of, reject_unknown_parameters
 from projections.feed.history_reader import Archive, HistoryGap, HistoryReader
 
 LOAD_S = 0.8

@@ -25,7 +25,8 @@ from events.types import Quote
 from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.parsing import values
-from gateway.parsing.parameters import QUOTE_FIELDS, QUOTE_REQUIRED, reject_unknown_parameters
+from gateway.parsing.parameter_tables import QUOTE_FIELDS, QUOTE_REQUIRED
+from gateway.parsing.parameters import reject_unknown_parameters
 from projections.views import schemas
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from gateway.endpoints.endpoint import STREAM, Endpoint, Header, Response
 from gateway.endpoints.shared import LOOKUP, READ
 from gateway.middleware.authorization import Permission, Reach
-from gateway.parsing.parameters import AT
+from gateway.parsing.parameter_tables import AT
 from gateway.schemas import response_schemas
 
-_FILE = Header("Content-Disposition", "Under which name to keep it")
+_FILE = Header(
+    "Content-Disposition", "Under which name to keep it", 'attachment; filename="proof.json"'
+)
 
 ENDPOINTS = (
     Endpoint(
@@ -16,8 +18,10 @@ ENDPOINTS = (
         "/api/audit/orders/{id}",
         lambda handlers: handlers.audits.order,
         Permission("read", Reach.IN_PATH),
+        operation_id="getOrderAsOf",
         tag="audit",
         summary="Read an order as it was",
+        description="Reads an order as it was at a position of the log or at a time.",
         responses={200: Response("As of that moment", response_schemas.OrderAt)},
         problems=(*LOOKUP, *READ, "history-lost"),
         query=AT,
@@ -27,8 +31,10 @@ ENDPOINTS = (
         "/api/audit/orders/{id}/proof",
         lambda handlers: handlers.audits.proof,
         Permission("read", Reach.IN_PATH),
+        operation_id="getOrderProof",
         tag="audit",
         summary="Take the proof of an order's chain away",
+        description="The hash chain of an order with the exact bytes of its events.",
         responses={
             200: Response(
                 "A document that can be checked without us", response_schemas.Proof, (_FILE,)
@@ -41,8 +47,10 @@ ENDPOINTS = (
         "/api/audit/state",
         lambda handlers: handlers.audits.state,
         Permission("admin", Reach.NONE),
+        operation_id="getStateAsOf",
         tag="audit",
         summary="Count the orders in each status at a moment",
+        description="Counts the orders in each status at a position of the log or at a time.",
         responses={200: Response("As of that moment", response_schemas.StateAt)},
         problems=("malformed-parameter", "archive-unavailable", "audit-busy"),
         query=AT,
@@ -52,8 +60,11 @@ ENDPOINTS = (
         "/api/audit/verify",
         lambda handlers: handlers.audits.verify,
         Permission("admin", Reach.NONE),
+        operation_id="verifyRecords",
         tag="audit",
         summary="Verify all records",
+        description="Verifies the log, the archive and the tables, and streams the progress and"
+        " the verdict.",
         responses={
             200: Response(
                 "Events `progress` {done, of}, at last `verdict` {sound, firstBadPosition, …},"

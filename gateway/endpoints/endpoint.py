@@ -9,7 +9,7 @@ from gateway.endpoints.handlers import Handlers
 from gateway.http.problems import CODES
 from gateway.middleware.authorization import Permission, Reach
 from gateway.middleware.guard import Handler
-from gateway.parsing import parameters
+from gateway.parsing import parameter_tables
 from gateway.schemas.request_schemas import body_schemas
 from projections.views.schemas import Shape
 
@@ -31,11 +31,22 @@ COMMON_PROBLEMS = (
 """Problem codes of every request; the first two belong to paths and methods without an endpoint."""
 
 
+TAGS = {
+    "orders": "Submit, read, list, amend and cancel orders; quotes and tokens.",
+    "sockets": "Follow orders and events: WebSockets and Server-Sent Events.",
+    "engine": "Health, metrics, halt and resume, parked orders.",
+    "audit": "Orders as they were, proofs, and the verification of all records.",
+    "documents": "The console and the documents of the API.",
+}
+"""The groups of endpoints, in the order of the document."""
+
+
 class Header(NamedTuple):
     """A header of a request or a response."""
 
     name: str
     description: str
+    example: str
 
 
 class Response(NamedTuple):
@@ -46,10 +57,6 @@ class Response(NamedTuple):
     headers: tuple[Header, ...] = ()
     media: str = JSON
     """Empty where there is no body."""
-    kind: str = "object"
-    """The JSON Schema type of a body without a shape."""
-    others: tuple[str, ...] = ()
-    """Media types of texts that may be sent instead, by the request's Accept header."""
 
 
 class Endpoint(NamedTuple):
@@ -60,14 +67,17 @@ class Endpoint(NamedTuple):
     handler: Callable[[Handlers], Handler]
     """Selects the handler among those of a gateway."""
     permission: Permission
+    operation_id: str
+    """Its name in the OpenAPI document, of which generators make the name of a function."""
     tag: str
-    """Its group in the OpenAPI document."""
+    """Its group in the OpenAPI document: one of `TAGS`."""
     summary: str
+    description: str
     responses: Mapping[int, Response]
     """By status, without problems."""
     problems: tuple[str, ...] = ()
     """Problem codes, besides `COMMON_PROBLEMS` and, with a scope, `GUARDED`."""
-    query: parameters.Table | None = parameters.NONE
+    query: parameter_tables.Table | None = parameter_tables.NONE
     """The parameters that it checks; None: it ignores the query string."""
     required: tuple[str, ...] = ()
     """Parameters without which the request is refused."""
@@ -75,6 +85,9 @@ class Endpoint(NamedTuple):
     """Request headers."""
     body: str = ""
     """The name of the request body in `request_schemas.body_schemas`; empty without a body."""
+    other_media: Mapping[str, tuple[int, ...]] = {}
+    """Media types that its answers may have instead, mostly where the request's Accept header names
+    them, and the statuses of these answers."""
     channel: str = ""
     """The name of a WebSocket's channel in the AsyncAPI document."""
 
@@ -110,6 +123,8 @@ def _faults(endpoint: Endpoint) -> Iterator[str]:
         yield "Reach.IN_PATH belongs to paths with {id}, and to no others"
     if unknown := set(endpoint.problems) - CODES.keys():
         yield f"unknown problem codes: {', '.join(sorted(unknown))}"
+    if endpoint.tag not in TAGS:
+        yield f"there is no tag {endpoint.tag}"
     if endpoint.body and endpoint.body not in body_schemas():
         yield f"there is no body schema {endpoint.body}"
     shapes = {response.shape for response in endpoint.responses.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.endpoints.endpoint import Endpoint, Response
 from gateway.middleware.authorization import Permission, Reach
-from gateway.parsing.parameters import QUOTE_REQUIRED
+from gateway.parsing.parameter_tables import QUOTE_REQUIRED
 from gateway.schemas import response_schemas
 from gateway.schemas.request_schemas import QUOTE_PARAMETERS
 
@@ -14,8 +14,10 @@ ENDPOINTS = (
         "/api/quotes",
         lambda handlers: handlers.quotes.read,
         Permission("read", Reach.NONE),
+        operation_id="getQuotes",
         tag="orders",
         summary="What an order would be routed by, without an order",
+        description="Asks every route what it would pay for an amount, without an order.",
         responses={
             200: Response("Every route, the best one and why it is", response_schemas.QuotesAnswer)
         },

@@ -26,10 +26,16 @@ ACT = (*READ, "outcome-unknown", "suspended")
 SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-many-connections")
 """Of WebSockets."""
 
-KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once")
-TRACE = Header(TRACEPARENT, "W3C Trace Context: the order's own trace links to it")
-LAST_ID = Header("Last-Event-ID", "Of a stream: the `id` that came last, to continue after it")
-_ETAG = Header("ETag", "The order's version, such as If-Match takes")
+KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once", "4f1c2a")
+TRACE = Header(
+    TRACEPARENT,
+    "W3C Trace Context: the order's own trace links to it",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+)
+LAST_ID = Header(
+    "Last-Event-ID", "Of a stream: the `id` that came last, to continue after it", "e1.p0.7"
+)
+_ETAG = Header("ETag", "The order's version, such as If-Match takes", '"7"')
 
 ORDER_NOW = Response("The order as it is now", Order, (_ETAG,))
 SWITCH = Response("Frames follow: see /asyncapi.json", media="")

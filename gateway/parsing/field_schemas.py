@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.parsing import values
+from projections.views.enums import REF
 
 Schema = dict[str, Any]
 
 TIME: Schema = {
     "anyOf": [{"type": "string"}, {"type": "integer"}],
-    "description": "ISO 8601 with a zone, or Unix milliseconds: not to be sent after this",
+    "description": "Nothing is sent after it: ISO 8601 with a zone, or Unix milliseconds",
 }
 KEY = f"^{values.KEY}$"
 
@@ -34,4 +35,10 @@ def text(description: str, pattern: str | None = None) -> Schema:
     return {"type": "string", "description": description} | bounds
 
 
-ACTOR = text("Who does it; default: the account")
+def one_of(enumeration: str, description: str) -> Schema:
+    """One of the values of a named enumeration."""
+    return {"$ref": REF.format(name=enumeration), "description": description}
+
+
+ACTOR = text("Who does it; default: the account.")
+WHY = text("Why, in the words of the actor.")

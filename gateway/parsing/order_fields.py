@@ -110,6 +110,12 @@ def _fields_of_the_time_in_force(draft: Draft) -> None:
         reader.fault("field-not-allowed", "expiresAt", "a GTC order does not expire: say GTT")
 
 
+def _one_price(draft: Draft) -> None:
+    if draft.reader.has("minPrice") and draft.reader.has("maxPrice"):
+        detail = "`minPrice` is the same bound the other way round: leave one of the two out"
+        draft.reader.fault("exclusive-fields", "maxPrice", detail)
+
+
 def _fields_are_known(draft: Draft) -> None:
     draft.reader.check_names(FIELDS)
 
@@ -167,8 +173,7 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
         _token,
         {
             "type": "string",
-            "description": "Symbol or mint of what is given",
-            "examples": ["SOL"],
+            "description": "The symbol or the mint of the token that is given.",
         },
         required=True,
     ),
@@ -177,8 +182,7 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
         _token,
         {
             "type": "string",
-            "description": "Symbol or mint of what is wanted",
-            "examples": ["USDC"],
+            "description": "The symbol or the mint of the token that is wanted.",
         },
         _tokens_differ,
         required=True,
@@ -186,18 +190,14 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
     OrderField(
         "swapMode",
         lambda raw, _: values.as_choice(raw, "unsupported-swap-mode", SWAP_MODES),
-        {
-            "enum": list(SWAP_MODES),
-            "default": SWAP_MODES[0],
-            "description": "Which side `amount` fixes",
-        },
+        field_schemas.one_of("SwapMode", "Which side `amount` fixes; default: exactIn."),
         _bound_of_the_mode,
     ),
     OrderField(
         "amount",
         lambda raw, draft: values.as_units(raw, draft.amount_token),
         field_schemas.decimal(
-            "Whole tokens of tokenIn; of tokenOut with `swapMode` exactOut", "1.5"
+            "Whole tokens of tokenIn; of tokenOut with `swapMode` exactOut.", "1.5"
         ),
         required=True,
     ),
@@ -213,8 +213,8 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
             "type": "integer",
             "minimum": 0,
             "maximum": values.SLIPPAGE_MAX_BPS,
-            "default": ORDER_TYPES[DEFAULT_ORDER_TYPE].slippage_default_bps,
-            "description": "How far the price may move against the first quote",
+            "description": "How far the price may move against the first quote, in basis points;"
+            f" default: {ORDER_TYPES[DEFAULT_ORDER_TYPE].slippage_default_bps}.",
         },
     ),
     OrderField(
@@ -235,14 +235,32 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
     OrderField(
         "targetPrice",
         _price,
-        field_schemas.decimal("Least tokenOut for one tokenIn, net", "151.2"),
+        field_schemas.decimal(
+            "Least price: whole tokens of tokenOut for one tokenIn, net of fees.", "151.2"
+        ),
     ),
     OrderField(
         "minLiquidity",
         _units_in,
-        field_schemas.decimal("Least liquidity of the pool, in tokenIn"),
+        field_schemas.decimal("Least liquidity of the pool, in whole tokens of tokenIn."),
     ),
-    OrderField("maxPrice", _price, field_schemas.decimal("Most tokenIn for one tokenOut")),
+    OrderField(
+        "minPrice",
+        _price,
+        field_schemas.decimal(
+            "Least price: whole tokens of tokenOut for one tokenIn; instead of `maxPrice`", "0.002"
+        ),
+    ),
+    OrderField(
+        "maxPrice",
+        _price,
+        field_schemas.decimal(
+            "Highest price, the other way round: whole tokens of tokenIn for one tokenOut;"
+            " instead of `minPrice`",
+            "500",
+        ),
+        _one_price,
+    ),
     OrderField(
         "timeInForce",
         lambda raw, draft: values.as_choice(

@@ -68,7 +68,7 @@ def _submitted(draft: Draft, key: str | None) -> OrderSubmitted:
         expires_at_us=fields["expiresAt"],
         client_order_id=fields["clientOrderId"],
         idempotency_key=key,
-        target_price=fields["targetPrice"] or "",
+        target_price=fields["targetPrice"] or fields["minPrice"] or "",
         time_in_force=_time_in_force(draft),
         min_liquidity=fields["minLiquidity"],
         max_price=fields["maxPrice"] or "",

@@ -1,101 +1,59 @@
-"""Query parameters: their schemas and their validation. Pure. All functions raise Problem."""
+"""The validation of query parameters. Pure. All functions raise Problem."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from multidict import MultiMapping
 
 from events.archive import Filters
 from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.money import Token
+from events.order.order_types import ORDER_TYPES
 from events.types import FACTS, TERMINAL, EngineStatus, Status
 from gateway.http.problems import Problem
+from gateway.parsing.parameter_tables import (
+    CANCEL_MANY,
+    FEED,
+    FILTER_ORDERS,
+    LIST,
+    LIST_DEFAULT,
+    LIST_LIMIT,
+    ORDER_FILTERS,
+)
 from gateway.parsing.values import TEXT_LENGTH, is_key, is_text
 from projections.feed.cursors import Cursor, CursorError, parse_cursor
 from projections.feed.subscription import Filter
 
 Query = MultiMapping[str]
 
-LIST_LIMIT = 500
-LIST_DEFAULT = 50
-FILTER_ORDERS = 100
-"""How many orders a subscriber to all events may name."""
-
-_STATUSES = frozenset(status.value for status in Status)
-_ALL_STATUSES = _STATUSES | {status.value for status in EngineStatus}
+_STATUSES = {status.value: status for status in Status}
+_ALL_STATUSES = _STATUSES.keys() | {status.value for status in EngineStatus}
 """Statuses of events, including those that concern no order."""
 _ENDED = frozenset(status.value for status in TERMINAL)
+_ONLY_OPEN = {
+    "parked": _STATUSES.keys() - _ENDED,
+    "inDoubt": frozenset({Status.SUBMITTED.value}),
+}
+"""Filters that only orders with these statuses can match."""
 _ZSCAN_MAX = 2**64
 
-Table = Mapping[str, Mapping[str, Any]]
-"""The parameters of a request: name to JSON Schema."""
-
-
-def _schema(description: str, **schema: Any) -> dict[str, Any]:
-    return {"type": "string", "description": description} | schema
-
-
-_MOMENT = "ISO 8601 with a zone, or Unix milliseconds"
-_SOME = "; several separated by commas"
-_MINE = {
-    "token": _schema("On either side of the swap"),
-    "clientOrderId": _schema("Your name for the order"),
-}
-
-QUOTE_REQUIRED = ("tokenIn", "tokenOut", "amount")
-QUOTE_FIELDS = (*QUOTE_REQUIRED, "swapMode", "slippageBps")
-"""Read as the fields of an order that have these names."""
-
-NONE: Table = {}
-CANCEL_PARAMETERS: Table = {
-    "reason": _schema("Why", minLength=1, maxLength=TEXT_LENGTH),
-    "actor": _schema("Who does it; default: the account", minLength=1, maxLength=TEXT_LENGTH),
-}
-LIST: Table = {
-    "status": _schema("Only these", enum=sorted(_STATUSES)),
-    **_MINE,
-    "from": _schema(f"Created at or after: {_MOMENT}"),
-    "to": _schema(f"Created before: {_MOMENT}"),
-    "limit": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": LIST_LIMIT,
-        "default": LIST_DEFAULT,
-        "description": "Orders a page",
-    },
-    "cursor": _schema("`nextCursor` of the page before"),
-}
-CANCEL_MANY: Table = {
-    "status": _schema("Only these", enum=sorted(_STATUSES - _ENDED)),
-    **_MINE,
-    "all": _schema("`true` cancels every open order", enum=["true"]),
-    "cursor": _schema("`nextCursor` of the answer before"),
-    **CANCEL_PARAMETERS,
-}
-FOLLOW: Table = {"orderId": _schema("The order to follow until it ended")}
-AT: Table = {"at": _schema(f"A position, or a time: {_MOMENT}; default: now")}
-FEED: Table = {
-    "after": _schema("Position or cursor that was seen; 0 is everything; default: from now on"),
-    "events": _schema(f"Only these{_SOME}: {', '.join(sorted(FACTS))}"),
-    "orderId": _schema(f"Only of these orders{_SOME}; at most {FILTER_ORDERS}"),
-    "status": _schema(f"Only with these statuses{_SOME}: {', '.join(sorted(_ALL_STATUSES))}"),
-}
-
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SEVERAL = frozenset({"events", "orderId", "status"})
-"""Parameters of the feed that may be repeated."""
+SEVERAL = frozenset({"events", "orderId", "status", "type"})
+"""Parameters that may be repeated."""
 
 
 class CancelFilter(NamedTuple):
     """The open orders to cancel; None matches any."""
 
-    status: str | None
+    statuses: tuple[str, ...] | None
+    types: tuple[str, ...] | None
     token: str | None
     client_order_id: str | None
+    parked: bool | None
+    in_doubt: bool | None
     account: str | None
 
 
@@ -105,6 +63,14 @@ def order_id_of(text: str) -> str:
     if order_id in SYSTEM_STREAM_IDS:
         raise Problem("unknown-order", order_id)
     return order_id
+
+
+def client_order_id_of(text: str) -> str:
+    """The client order ID in a path. Raises Problem."""
+    if not is_key(text):
+        detail = "1 to 128 printable ASCII characters, no spaces"
+        raise Problem("malformed-client-order-id", detail)
+    return text
 
 
 def _uuid(text: str) -> str:
@@ -129,10 +95,13 @@ def list_filters(
     query: Query, tokens: Mapping[str, Token], account: str | None
 ) -> tuple[Filters, int, str | None]:
     """Filters, page size and cursor of a list of an account's orders; None is all accounts."""
-    reject_unknown_parameters(query, LIST)
+    reject_unknown_parameters(query, LIST, SEVERAL)
     since_us, until_us = _time_us(query, "from"), _time_us(query, "to")
     filters = Filters(
-        status=_status(query, _STATUSES),
+        statuses=_statuses(query, _flag(query, "open")),
+        types=_chosen(query, "type", ORDER_TYPES),
+        parked=_flag(query, "parked"),
+        in_doubt=_flag(query, "inDoubt"),
         token=_token(query, tokens),
         client_order_id=_name(query, "clientOrderId"),
         account=account,
@@ -149,17 +118,21 @@ def cancel_filters(
 
     Without a filter, `all=true` is required.
     """
-    reject_unknown_parameters(query, CANCEL_MANY)
-    symbol = _token(query, tokens)
-    open_ones = _STATUSES - _ENDED
-    filters = CancelFilter(
-        _status(query, open_ones), symbol, _name(query, "clientOrderId"), account
-    )
+    reject_unknown_parameters(query, CANCEL_MANY, SEVERAL)
     everything = query.get("all")
     if everything not in (None, "true"):
         raise _bad("all", "true, or nothing")
-    if everything is None and filters[:-1] == (None, None, None):
-        raise Problem("filter-required", "status, token, clientOrderId or all=true")
+    if everything is None and not any(name in query for name in ORDER_FILTERS):
+        raise Problem("filter-required", f"{', '.join(ORDER_FILTERS)} or all=true")
+    filters = CancelFilter(
+        _statuses(query, True) if "status" in query else None,
+        _chosen(query, "type", ORDER_TYPES),
+        _token(query, tokens),
+        _name(query, "clientOrderId"),
+        _flag(query, "parked"),
+        _flag(query, "inDoubt"),
+        account,
+    )
     return filters, _scan_cursor(query)
 
 
@@ -211,11 +184,39 @@ def _name(query: Query, parameter: str) -> str | None:
     return text
 
 
-def _status(query: Query, known: Collection[str]) -> str | None:
-    status = query.get("status")
-    if status is not None and status not in known:
-        raise _bad("status", f"the statuses are {', '.join(sorted(known))}")
-    return status
+def _chosen(query: Query, parameter: str, known: Collection[str]) -> tuple[str, ...] | None:
+    """The values of a parameter, in their usual order; None without it."""
+    if parameter not in query:
+        return None
+    names = _known(query, parameter, known)
+    if not names:  # an empty variable of a script must not mean everything
+        raise _bad(parameter, f"one or more of {', '.join(sorted(known))}")
+    return tuple(name for name in known if name in names)
+
+
+def _flag(query: Query, parameter: str) -> bool | None:
+    text = query.get(parameter)
+    if text not in (None, "true", "false"):
+        raise _bad(parameter, "true or false")
+    return None if text is None else text == "true"
+
+
+def _statuses(query: Query, is_open: bool | None) -> tuple[str, ...] | None:
+    """The statuses that all filters leave. Raises Problem where they leave none."""
+    statuses = _chosen(query, "status", _STATUSES)
+    parts: list[Set[str]] = [] if statuses is None else [frozenset(statuses)]
+    if is_open is not None:
+        parts.append(_STATUSES.keys() - _ENDED if is_open else _ENDED)
+    for parameter, possible in _ONLY_OPEN.items():
+        if _flag(query, parameter):
+            parts.append(possible)
+    if not parts:
+        return None
+    left = frozenset.intersection(*map(frozenset, parts))
+    if not left:
+        names = [name for name in ("status", "open", *_ONLY_OPEN) if name in query]
+        raise _bad(names[0], f"no order can match {' and '.join(names)} together")
+    return tuple(status for status in _STATUSES if status in left)
 
 
 def feed_filter(query: Query, account: str | None) -> tuple[Filter, Cursor | None]:

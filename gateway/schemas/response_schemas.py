@@ -5,19 +5,31 @@ Rule of this file: types only. A field without a default is always present.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http.problems import CODES
+from projections.views.enums import (
+    REF,
+    ArchiveStatus,
+    BatchStatus,
+    CancelStatus,
+    Commitment,
+    Consensus,
+    LogStatus,
+    OrderStatus,
+    ReadinessStatus,
+    SwapMode,
+    enum_schema,
+)
+from projections.views.enums import EngineState as EngineStatus
 from projections.views.schemas import (
-    ORDER_STATUSES,
     Amount,
     Count,
     Links,
     Order,
     OrderId,
-    OrderStatus,
     Position,
     Price,
     Quote,
@@ -25,7 +37,8 @@ from projections.views.schemas import (
     Time,
 )
 
-Code = Annotated[str, Meta(extra_json_schema={"enum": list(CODES)})]
+ERROR_CODE = "ErrorCode"
+Code = Annotated[str, Meta(extra_json_schema={"$ref": REF.format(name=ERROR_CODE)})]
 NextCursor = Annotated[str, Meta(description="Pass it as `cursor` to continue; null is the end.")]
 
 
@@ -81,7 +94,7 @@ class BatchResult(Shape):
     """What became of one order of a batch."""
 
     index: Count
-    status: Annotated[str, Meta(extra_json_schema={"enum": [*ORDER_STATUSES, "rejected"]})]
+    status: BatchStatus
     order_id: OrderId | UnsetType = UNSET
     replayed: bool | UnsetType = UNSET
     problem: Problem | UnsetType = UNSET
@@ -104,14 +117,14 @@ class Cancelled(Shape):
     """The order is cancelled, now or before."""
 
     order_id: OrderId
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["cancelled"]})]
+    status: OrderStatus
 
 
 class CancelResult(Shape):
     """What became of one order; `problem` where it was not cancelled."""
 
     order_id: OrderId
-    status: Annotated[str, Meta(extra_json_schema={"enum": [*ORDER_STATUSES, "unknown"]})]
+    status: CancelStatus
     problem: Problem | UnsetType = UNSET
 
 
@@ -125,7 +138,7 @@ class CancelResults(Shape):
 class EngineState(Shape):
     """Whether the engine is halted, why, by whom and since when."""
 
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["halted", "running"]})]
+    status: EngineStatus
     reason: str | None
     actor: str | None
     since: Time | None
@@ -134,7 +147,7 @@ class EngineState(Shape):
 class Alive(Shape):
     """The process runs."""
 
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["ok"]})]
+    status: Annotated[str, Meta(extra_json_schema={"const": "ok"})]
 
 
 class Halt(Shape):
@@ -148,9 +161,7 @@ class Halt(Shape):
 class LogState(Shape):
     """The log, as far as it answers."""
 
-    status: Annotated[
-        str, Meta(extra_json_schema={"enum": ["ok", "full", "suspended", "unsafe", "unavailable"]})
-    ]
+    status: LogStatus
     detail: str | UnsetType = UNSET
     durability: str | UnsetType = UNSET
     epoch: Count | UnsetType = UNSET
@@ -167,7 +178,7 @@ class LogState(Shape):
 class ArchiveState(Shape):
     """Postgres, as far as it answers."""
 
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["ok", "halted", "unavailable"]})]
+    status: ArchiveStatus
     detail: str | UnsetType = UNSET
     position: Position | UnsetType = UNSET
 
@@ -205,15 +216,15 @@ class ChainState(Shape):
         Annotated[int, Meta(ge=0, description="The newest that the cluster takes.")] | None
     )
     builds_version: Annotated[int, Meta(ge=0, description="Of the transactions that are built.")]
-    consensus: Annotated[str, Meta(extra_json_schema={"enum": ["alpenglow", "tower"]})] | None
-    commitment: Annotated[str, Meta(extra_json_schema={"enum": ["confirmed", "finalized"]})]
+    consensus: Consensus | None
+    commitment: Commitment
     slot_ms: Annotated[int, Meta(ge=0, description="Length of a slot in milliseconds.")]
 
 
 class Readiness(Shape):
     """Each backend and each lag; `reasons` says by part what is not as it should be."""
 
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["ready", "degraded", "unavailable"]})]
+    status: ReadinessStatus
     reasons: dict[str, str]
     halted: Halt | None
     chain: ChainState | None
@@ -281,7 +292,7 @@ class QuotesAnswer(Shape):
 
     token_in: str
     token_out: str
-    swap_mode: Annotated[str, Meta(extra_json_schema={"enum": ["exactIn", "exactOut"]})]
+    swap_mode: SwapMode
     slippage_bps: Count
     quotes: list[Quote]
     best: BestQuote | None
@@ -301,8 +312,23 @@ class Tokens(Shape):
     tokens: list[Traded]
 
 
+class ServerTime(Shape):
+    """The clock of the gateway."""
+
+    time: Time
+    unix_ms: int
+
+
 class Index(Shape):
     """Where things are."""
 
     name: str
     links: dict[str, str]
+
+
+def error_codes() -> dict[str, Any]:
+    """The schema of the codes of problems."""
+    return enum_schema(
+        "What is wrong with a request, or with the engine.",
+        {code: title for code, (_, title) in CODES.items()},
+    )

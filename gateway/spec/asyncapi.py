@@ -7,7 +7,9 @@ from typing import Any
 
 from events.types import FACTS
 from gateway.endpoints.table import ENDPOINTS
-from gateway.spec.openapi import info, ref
+from gateway.spec.finish import finished
+from gateway.spec.openapi import KEY, SERVER, info, ref
+from projections.views.enums import enum_schemas
 from projections.views.json_schema import control_message_schemas, event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID
@@ -31,6 +33,17 @@ RECEIVED = {
 """The messages that a client of each channel receives."""
 
 SENT = {"orders": ("Follow",)}
+OPERATIONS = {
+    ("send", "orders"): "receiveOrderEvents",
+    ("receive", "orders"): "followOrder",
+    ("send", "events"): "receiveEvents",
+}
+"""Action of the gateway and channel -> the operation, named for what a client does."""
+_ABOUT = {
+    ("send", "orders"): "Receive the events of the orders that are followed",
+    ("receive", "orders"): "Follow an order",
+    ("send", "events"): "Receive every event",
+}
 _MEANING = {
     "orders": "The history of each order that is followed, then live. With `orderId` it closes when"
     " that order ended; without, say Follow for each order.",
@@ -45,13 +58,25 @@ def asyncapi() -> Json:
     messages = {name for names in (*RECEIVED.values(), *SENT.values()) for name in names}
     return {
         "asyncapi": "3.0.0",
+        "id": "urn:oee:gateway",
         "info": info("What the WebSockets say: each message is one JSON object."),
         "defaultContentType": "application/json",
+        "servers": {
+            "gateway": {
+                "host": "{host}:{port}",
+                "protocol": "ws",
+                "description": "Where the gateway listens; `wss` behind a proxy with TLS. A browser"
+                " sends the key as the subprotocol `bearer.KEY` beside `oee`.",
+                "variables": SERVER,
+                "security": [{"$ref": "#/components/securitySchemes/key"}],
+            }
+        },
         "channels": dict(_channels()),
         "operations": dict(_operations()),
         "components": {
             "schemas": schemas,
             "messages": {name: _message(name, schemas[name]) for name in sorted(messages)},
+            "securitySchemes": {"key": KEY},
         },
         "x-close-codes": {str(code): meaning for code, meaning in CLOSE_CODES.items()},
     }
@@ -61,16 +86,23 @@ def _schemas() -> Json:
     follow = {
         "description": "Follow this order, too.",
         "type": "object",
-        "properties": {"orderId": {"type": "string", "pattern": UUID}},
+        "properties": {"orderId": {"type": "string", "format": "uuid", "pattern": UUID}},
         "required": ["orderId"],
         "additionalProperties": False,
     }
     schemas = event_schemas() | control_message_schemas() | {"Follow": follow}
-    return {name: schemas[name] for name in sorted(schemas)}
+    parameters = [endpoint.query for endpoint in ENDPOINTS.values() if endpoint.channel]
+    return finished(schemas, enum_schemas(), parameters)
 
 
 def _message(name: str, schema: Json) -> Json:
-    return {"name": name, "summary": schema["description"], "payload": ref(name)}
+    return {
+        "name": name,
+        "title": schema.get("title", name),
+        "summary": schema["description"],
+        "payload": ref(name),
+        "examples": [{"name": name, "payload": schema["examples"][0]}],
+    }
 
 
 def _channels() -> list[tuple[str, Json]]:
@@ -78,9 +110,14 @@ def _channels() -> list[tuple[str, Json]]:
     for endpoint in ENDPOINTS.values():
         if name := endpoint.channel:
             names = (*RECEIVED[name], *SENT.get(name, ()))
-            query = {"type": "object", "properties": dict(endpoint.query or {})}
+            fields = {
+                field: {key: value for key, value in schema.items() if key != "example"}
+                for field, schema in (endpoint.query or {}).items()
+            }
+            query = {"type": "object", "properties": fields}
             channel = {
                 "address": endpoint.path,
+                "title": endpoint.summary,
                 "description": _MEANING[name],
                 "messages": {item: {"$ref": f"#/components/messages/{item}"} for item in names},
                 "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
@@ -96,6 +133,11 @@ def _operations() -> list[tuple[str, Json]]:
         for channel, names in table.items():
             at = f"#/channels/{channel}"
             messages = [{"$ref": f"{at}/messages/{name}"} for name in names]
-            operation = {"action": action, "channel": {"$ref": at}, "messages": messages}
-            operations.append((f"{action}-{channel}", operation))
+            operation = {
+                "action": action,
+                "channel": {"$ref": at},
+                "summary": _ABOUT[action, channel],
+                "messages": messages,
+            }
+            operations.append((OPERATIONS[action, channel], operation))
     return operations

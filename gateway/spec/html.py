@@ -14,9 +14,9 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from gateway.spec.asyncapi import asyncapi
+from gateway.spec.asyncapi import OPERATIONS, asyncapi
 from gateway.spec.markdown import constraint_of, kind_of
-from gateway.spec.openapi import PROBLEM, openapi
+from gateway.spec.openapi import PROBLEM, PROBLEM_CODES, openapi
 
 Json = dict[str, Any]
 
@@ -89,7 +89,7 @@ def page() -> str:
 def _operation(method: str, path: str, operation: Json, schemas: Json) -> str:
     parts = [
         f'<h3 id="{operation["operationId"]}"><code>{method.upper()} {_text(path)}</code>'
-        f" {_text(operation['summary'])}</h3>"
+        f" {_text(operation['summary'])}</h3><p>{_text(operation['description'])}</p>"
     ]
     if rows := [_parameter(parameter, schemas) for parameter in operation["parameters"]]:
         parts.append(_table(["parameter", "in", "type", ""], rows))
@@ -97,8 +97,8 @@ def _operation(method: str, path: str, operation: Json, schemas: Json) -> str:
         (content,) = operation["requestBody"]["content"].values()
         parts.append(f"<p>Body: {_type(content['schema'], schemas)}</p>")
     rows = [
-        [status, _text(parameter["description"]), _content(parameter["content"], schemas)]
-        for status, parameter in operation["responses"].items()
+        [status, _text(response["description"].partition(": ")[0]), _content(response, schemas)]
+        for status, response in operation["responses"].items()
     ]
     return "".join([*parts, _table(["status", "", "answer"], rows)])
 
@@ -117,11 +117,11 @@ def _parameter(parameter: Json, schemas: Json) -> list[str]:
     ]
 
 
-def _content(content: Json, schemas: Json) -> str:
+def _content(response: Json, schemas: Json) -> str:
     parts = []
-    for media, schema in content.items():
+    for media, schema in response.get("content", {}).items():
         if media == PROBLEM:
-            codes = schema["schema"]["properties"]["code"]["enum"]
+            codes = response[PROBLEM_CODES]
             parts.append(" ".join(f'<a href="#code-{code}">{code}</a>' for code in codes))
         else:
             parts.append(f"{_text(media)}: {_type(schema['schema'], schemas)}")
@@ -140,7 +140,8 @@ def _channel(name: str, document: Json) -> str:
         _table(["parameter", ""], rows),
     ]
     for action, title in (("send", "You receive"), ("receive", "You may send")):
-        if operation := document["operations"].get(f"{action}-{name}"):
+        if at := OPERATIONS.get((action, name)):
+            operation = document["operations"][at]
             names = (m["$ref"].rpartition("/")[2] for m in operation["messages"])
             parts.append(f"<p>{title}: {' '.join(_link(schema) for schema in names)}</p>")
     return "".join(parts)
@@ -165,7 +166,6 @@ def _schema(name: str, schema: Json, schemas: Json) -> str:
             "always" if field in schema.get("required", ()) else "",
         ]
         for field, property_ in schema["properties"].items()
-        if property_ != {"type": "null"}
     ]
     return "".join([*parts, _table(["field", "type", "", "there"], rows)]) if rows else parts[0]
 

@@ -17,7 +17,9 @@ from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
 from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
+from projections.views.enums import FOLLOW_CODES, LOST_CODES
 from projections.views.event_schemas import Frame
+from projections.views.parking import PARKED
 from projections.views.payloads import PAYLOADS, VIEWS
 
 Json = dict[str, Any]
@@ -43,6 +45,21 @@ def errors() -> str:
         + table(
             ["code", "meaning"], [[str(code), meaning] for code, meaning in CLOSE_CODES.items()]
         )
+        + "\n## Codes of frames\n"
+        "A socket that follows single orders answers a message that it refuses with"
+        ' `"event":"error"`:\n\n'
+        + table(["code", "meaning"], [[f"`{code}`", text] for code, text in FOLLOW_CODES.items()])
+        + '\nA `"event":"notice"` says why the stream has a gap, or ends:\n\n'
+        + table(
+            ["code", "meaning"],
+            [
+                *([f"`{code}`", text] for code, text in LOST_CODES.items()),
+                ["`shutdown`", "The gateway restarts: resume from the last cursor."],
+            ],
+        )
+        + "\n## Why an order is parked\n"
+        "`parked` of an order, and `code` of `OrderParked`.\n\n"
+        + table(["code", "meaning"], [[f"`{c}`", kind.sentence] for c, kind in PARKED.items()])
         + "\n## Warnings of tokens\n"
         "`warnings` of quotes and orders name what a token's own program permits its issuer to do,"
         " with the token's symbol.\nThey stop nothing.\n\n"

@@ -1,4 +1,8 @@
-"""The OpenAPI 3.1 document of the HTTP interface, made from the table of endpoints. Pure."""
+"""The OpenAPI 3.1 document of the HTTP interface, made from the table of endpoints. Pure.
+
+Its form is what the usual generators of clients read: named enumerations, a discriminator with its
+mapping, one media type an answer, names of operations that a person would choose.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +19,42 @@ from gateway.endpoints.endpoint import (
     HISTORY,
     JSON,
     STREAM,
+    TAGS,
     Endpoint,
     Response,
 )
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES
+from gateway.http.problems import CODES, Problem
 from gateway.http.request_id import HEADER, PATTERN
+from gateway.schemas import response_schemas
 from gateway.schemas.request_schemas import body_schemas
-from gateway.schemas.response_schemas import Problem
-from projections.views.json_schema import REF, event_schemas
+from gateway.spec.example_values import ORDER_ID, VALUES
+from gateway.spec.finish import finished
+from projections.views.enums import REF, enum_schemas
+from projections.views.json_schema import event_schemas
 from projections.views.orders import UNKNOWN
 from projections.views.schemas import UUID, Shape
 
 Json = dict[str, Any]
 
 PROBLEM = "application/problem+json"
+PROBLEM_CODES = "x-problem-codes"
+"""Of the document: all codes; of a response: those that it may have."""
+OTHER_MEDIA = "x-other-media"
+"""Of an operation: media types that its answers may have instead, and their statuses. One media
+type an answer is what generators can read."""
 STREAMED: Json = {
     "type": "object",
-    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "description": "An event of a Server-Sent Events stream.",
+    "properties": {
+        "event": {"type": "string", "description": "The type of the message."},
+        "id": {"type": "string", "description": "The cursor: send it as Last-Event-ID."},
+        "data": {"type": "string", "description": "A frame, as JSON."},
+    },
     "required": ["data"],
 }
+TEXT: Json = {"schema": {"type": "string"}}
+DOCUMENT: Json = {"type": "object", "description": "A document of the API."}
 _SUMMARY = (
     "Takes market, limit and sniper swap orders, and shows every step of each. Amounts are whole"
     " tokens as decimal strings. Errors are RFC 9457 problems: switch on `code`;"
@@ -44,25 +64,30 @@ _SUMMARY = (
     " one. Log lines and problems (`requestId`) carry it too."
 )
 
-
-_KEY = {
+KEY: Json = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key, made by `engine keys create`. Needed where REQUIRE_KEYS says so, as"
     " it does by default where HOST is not a loopback address.",
 }
+SERVER = {
+    "host": {"default": "127.0.0.1", "description": "The setting HOST."},
+    "port": {"default": "3000", "description": "The setting PORT."},
+}
+"""The variables of the server's address, in both documents."""
 
 
 _REQUEST_ID = {
     "description": "The id of the request, chosen by the client or made by the gateway.",
     "required": True,
     "schema": {"type": "string", "pattern": f"^{PATTERN.pattern}$"},
+    "example": "7c1de0b9",
 }
 _COMMON_HEADERS: Json = {HEADER: {"$ref": "#/components/headers/RequestId"}}
 
 
 def info(description: str) -> Json:
-    """The `info` object of both documents."""
+    """The `info` object of both documents, without the identifier of the licence."""
     return {
         "title": "Order execution engine",
         "version": VERSION,
@@ -71,23 +96,39 @@ def info(description: str) -> Json:
     }
 
 
+def tags() -> list[Json]:
+    """The declared tags, in the order of the document."""
+    return [{"name": name, "description": text} for name, text in TAGS.items()]
+
+
 @cache
 def openapi() -> Json:
     """The document, which callers must not change."""
+    schemas = _schemas()
     paths: dict[str, Json] = {}
     for endpoint in ENDPOINTS.values():
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        operation = _operation(endpoint, schemas)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
+    about = info(_SUMMARY)
+    about["license"]["identifier"] = "Apache-2.0"
     return {
         "openapi": "3.1.0",
-        "info": info(_SUMMARY),
-        "servers": [{"url": "/"}],
+        "info": about,
+        "servers": [
+            {
+                "url": "http://{host}:{port}",
+                "description": "Where the gateway listens; behind a proxy, its address.",
+                "variables": SERVER,
+            }
+        ],
+        "tags": tags(),
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
-            "securitySchemes": {"key": _KEY},
+            "schemas": schemas,
+            "securitySchemes": {"key": KEY},
             "headers": {"RequestId": _REQUEST_ID},
         },
-        "x-problem-codes": {
+        PROBLEM_CODES: {
             code: {"status": status, "title": title} for code, (status, title) in CODES.items()
         },
         "x-problems-anywhere": list(COMMON_PROBLEMS),
@@ -99,18 +140,21 @@ def ref(name: str) -> Json:
     return {"$ref": REF.format(name=name)}
 
 
-def one_event() -> Json:
+def _one_event() -> Json:
     """The schema of any event's frame."""
     names = [*FACTS, UNKNOWN]
-    mapping = {name: REF.format(name=name) for name in names}
     return {
+        "description": "The frame of an event.",
         "oneOf": [ref(name) for name in names],
-        "discriminator": {"propertyName": "event", "mapping": mapping},
+        "discriminator": {
+            "propertyName": "event",
+            "mapping": {name: REF.format(name=name) for name in names},
+        },
     }
 
 
-def _schemas() -> Json:
-    shapes: list[type[Shape]] = [Problem]
+def _schemas() -> dict[str, Json]:
+    shapes: list[type[Shape]] = [response_schemas.Problem]
     for endpoint in ENDPOINTS.values():
         schemas = (response.shape for response in endpoint.responses.values())
         shapes += [shape for shape in schemas if isinstance(shape, type)]
@@ -120,95 +164,130 @@ def _schemas() -> Json:
         "description": "All that happened to an order.",
         "properties": {
             "orderId": parts["Accepted"]["properties"]["orderId"],
-            "events": {"type": "array", "items": one_event()},
+            "events": {"type": "array", "items": ref("EventFrame")},
         },
         "required": ["orderId", "events"],
     }
-    every = parts | event_schemas() | body_schemas() | {HISTORY: history}
-    return {name: every[name] for name in sorted(every)}
+    codes = {response_schemas.ERROR_CODE: response_schemas.error_codes()}
+    events = event_schemas() | {"EventFrame": _one_event(), HISTORY: history}
+    others = {"StreamMessage": STREAMED, "Document": DOCUMENT} | codes
+    parameters = [endpoint.query for endpoint in ENDPOINTS.values()]
+    return finished(parts | events | body_schemas() | others, enum_schemas(), parameters)
 
 
-def _operation(endpoint: Endpoint) -> Json:
+def _operation(endpoint: Endpoint, schemas: dict[str, Json]) -> Json:
     document: Json = {
-        "operationId": _id_of(endpoint.method, endpoint.path),
+        "operationId": endpoint.operation_id,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
+        "description": endpoint.description,
         "parameters": _parameters(endpoint),
-        "responses": _responses(endpoint),
+        "responses": _responses(endpoint, schemas),
+        "security": [],
     }
     if not endpoint.permission.public:
-        document["security"] = [{"key": [endpoint.permission.scope]}, {}]
+        document["security"] = [{"key": []}, {}]
+        document["x-scope"] = endpoint.permission.scope
     if endpoint.body:
-        content = {JSON: {"schema": ref(endpoint.body)}}
-        document["requestBody"] = {"required": True, "content": content}
+        content = {"schema": ref(endpoint.body), "example": _example(endpoint.body, schemas)}
+        document["requestBody"] = {"required": True, "content": {JSON: content}}
+    if endpoint.other_media:
+        document[OTHER_MEDIA] = {
+            media: [str(status) for status in statuses]
+            for media, statuses in endpoint.other_media.items()
+        }
     return document
 
 
-def _id_of(method: str, path: str) -> str:
-    return "-".join([method.lower(), *re.findall(r"[\w.]+", path)])
+def _example(name: str, schemas: dict[str, Json]) -> Any:
+    return schemas[name]["examples"][0]
+
+
+_IN_PATH: dict[str, tuple[str, Json, str]] = {
+    "id": ("The id of the order.", {"type": "string", "format": "uuid", "pattern": UUID}, ORDER_ID),
+    "name": ("The name of the file.", {"type": "string"}, "console.js"),
+    "clientOrderId": (
+        "The client's own name for the order, percent-encoded.",
+        {"type": "string", "minLength": 1, "maxLength": 128},
+        str(VALUES["clientOrderId"]),
+    ),
+}
+"""The parameters of paths: description, schema, example."""
 
 
 def _parameters(endpoint: Endpoint) -> list[Json]:
-    parameters = [
-        _parameter(name, "path", {"type": "string", "format": "uuid", "pattern": UUID}, True)
-        for name in re.findall(r"{(\w+)}", endpoint.path)
-    ]
-    for name, schema in (endpoint.query or {}).items():
-        parameters.append(_parameter(name, "query", dict(schema), name in endpoint.required))
+    parameters = []
+    for name in re.findall(r"{(\w+)}", endpoint.path):
+        description, schema, example = _IN_PATH[name]
+        parameters.append(_parameter(name, "path", dict(schema), True, description, example))
+    for name, described in (endpoint.query or {}).items():
+        own = dict(described)
+        description = own.pop("description")
+        example = own.pop("example")
+        parameters.append(
+            _parameter(name, "query", own, name in endpoint.required, description, example)
+        )
     for header in endpoint.headers:
-        schema = {"type": "string", "description": header.description}
-        parameters.append(_parameter(header.name, "header", schema, False))
+        parameters.append(
+            _parameter(
+                header.name, "header", {"type": "string"}, False, header.description, header.example
+            )
+        )
     return parameters
 
 
-def _parameter(name: str, place: str, schema: Json, required: bool) -> Json:
-    description = schema.pop("description", "")
-    document: Json = {"name": name, "in": place, "required": required, "schema": schema}
-    return document | {"description": description} if description else document
-
-
-def _responses(endpoint: Endpoint) -> Json:
-    responses = {str(status): _response(spec) for status, spec in endpoint.responses.items()}
-    for status, codes in endpoint.problems_by_status().items():
-        blank: Json = {"description": _titles(codes), "headers": _COMMON_HEADERS, "content": {}}
-        response = responses.setdefault(str(status), blank)
-        response["content"][PROBLEM] = {"schema": _problem_of(codes)}
-    return dict(sorted(responses.items()))
-
-
-def _problem_of(codes: list[str]) -> Json:
-    """The schema of a problem with one of these codes."""
+def _parameter(
+    name: str, place: str, schema: Json, required: bool, description: str, example: Any
+) -> Json:
     return {
-        "$ref": "#/components/schemas/Problem",
-        "type": "object",
-        "properties": {"code": {"enum": codes}},
+        "name": name,
+        "in": place,
+        "required": required,
+        "description": description,
+        "schema": schema,
+        "example": example,
     }
+
+
+def _responses(endpoint: Endpoint, schemas: dict[str, Json]) -> Json:
+    responses = {
+        str(status): _response(spec, schemas) for status, spec in endpoint.responses.items()
+    }
+    for status, codes in endpoint.problems_by_status().items():
+        assert str(status) not in responses, f"{endpoint.path}: {status} has one media type"
+        example = Problem(codes[0]).document()
+        example.pop("requestId", None)  # of the request for which the document is made
+        content = {"schema": ref("Problem"), "example": example}
+        responses[str(status)] = {
+            "description": f"{_titles(codes)}: {', '.join(f'`{code}`' for code in codes)}",
+            "headers": _COMMON_HEADERS,
+            "content": {PROBLEM: content},
+            PROBLEM_CODES: codes,
+        }
+    return dict(sorted(responses.items()))
 
 
 def _titles(codes: list[str]) -> str:
     return CODES[codes[0]][1] if len(codes) == 1 else "One of these problems"
 
 
-def _response(response: Response) -> Json:
+def _response(response: Response, schemas: dict[str, Json]) -> Json:
     headers: Json = {
-        header.name: {"description": header.description, "schema": {"type": "string"}}
+        header.name: {
+            "description": header.description,
+            "schema": {"type": "string"},
+            "example": header.example,
+        }
         for header in response.headers
     }
-    document: Json = {
-        "description": response.description,
-        "headers": headers | _COMMON_HEADERS,
-        "content": {},
-    }
+    document: Json = {"description": response.description, "headers": headers | _COMMON_HEADERS}
     if response.shape is not None:
         name = response.shape if isinstance(response.shape, str) else response.shape.__name__
-        document["content"][response.media] = {"schema": ref(name)}
+        content = {"schema": ref(name), "example": _example(name, schemas)}
+        document["content"] = {response.media: content}
     elif response.media:
-        document["content"][response.media] = {"schema": _untyped(response.media, response.kind)}
-    for media in response.others:
-        document["content"][media] = {"schema": _untyped(media, "string")}
+        # Before OpenAPI 3.2 the schema of an event stream describes each event.
+        name = {STREAM: "StreamMessage", JSON: "Document"}.get(response.media, "")
+        content = {"schema": ref(name), "example": _example(name, schemas)} if name else TEXT
+        document["content"] = {response.media: content}
     return document
-
-
-def _untyped(media: str, kind: str) -> Json:
-    # Before OpenAPI 3.2 the schema of an event stream describes each event.
-    return STREAMED if media == STREAM else {"type": kind}

@@ -27,7 +27,7 @@ function result(order) {
   if (order.parked) return "parked";
   if (order.inDoubt) return "in doubt";
   if (order.status === "confirmed") return order.swapMode === "exactOut" ? `${grouped(order.amountIn)} ${order.tokenIn}` : `${grouped(order.amountOut)} ${order.tokenOut}`;
-  return order.reason ?? "";
+  return order.reason ?? order.detail ?? "";
 }
 
 export class Blotter {

@@ -122,10 +122,10 @@ export class OrderView {
       ["Type", [order.type, order.timeInForce].filter(Boolean).join(" ")],
       [exactOut ? "Receive exactly" : "Spend exactly", `${grouped(order.amount)} ${exactOut ? out : into}`], bound,
       ["Spent", order.status === "confirmed" && `${grouped(order.amountIn)} ${into}`], ["Received", order.status === "confirmed" && `${grouped(order.amountOut)} ${out}`],
-      ["Target price", grouped(order.targetPrice ?? "")], ["Highest price", order.maxPrice], ["Least liquidity", order.minLiquidity && `${grouped(order.minLiquidity)} ${into}`],
+      ["Target price", grouped(order.targetPrice ?? "")], ["Least price", grouped(order.minPrice ?? "")], ["Highest price", order.maxPrice], ["Least liquidity", order.minLiquidity && `${grouped(order.minLiquidity)} ${into}`],
       ["Executed price", order.executedPrice && `${grouped(order.executedPrice)} ${out}/${into}`],
       ["Expires", order.expiresAt && new Date(order.expiresAt).toLocaleString()], ["Attempts", order.attempts ? String(order.attempts) : ""],
-      ["Reason", order.reason], ["Parked", order.parked], ["In doubt", order.inDoubt ? "the outcome of its transaction is unknown" : ""], ["Client order ID", order.clientOrderId],
+      ["Reason", [order.reason, order.detail].filter(Boolean).join(": ")], ["Parked", order.parkedDetail ?? order.parked], ["In doubt", order.inDoubt ? "the outcome of its transaction is unknown" : ""], ["Client order ID", order.clientOrderId],
     ];
     const shown = rows.filter(([, value]) => value);
     const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);

@@ -2,15 +2,15 @@
 // counts once: one whose version the order has already changes nothing.
 
 import {
-  AttemptFailed, OrderAmended, OrderConfirmed, OrderFailed, OrderParked, OrderRearmed,
-  OrderRequeued, OrderSubmitted, TransactionExpired, TransactionInDoubt,
+  AttemptFailed, OrderAmended, OrderCancelled, OrderConfirmed, OrderExpired, OrderFailed,
+  OrderParked, OrderRearmed, OrderRequeued, OrderSubmitted, TransactionExpired, TransactionInDoubt,
 } from "./events.js";
 
 const KEPT = 20000;
 const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
 
-const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "amountIn", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "dex", "price", "executedPrice", "amountOut", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "reason", "warnings"];
+const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "minPrice", "dex", "price", "executedPrice", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "warnings"];
 
 export class Store {
   constructor(missing) {
@@ -92,11 +92,13 @@ function moved(order, frame) {
     if (name in frame && frame[name] !== null) next[name] = frame[name];
   }
   if (frame.feeLamports) next.feeLamports = (order.feeLamports ?? 0) + frame.feeLamports; // of each transaction
-  if (frame.event === AttemptFailed) [next.attempts, next.reason] = [frame.attempt, order.reason];
-  if (frame.event === OrderRearmed) next.reason = order.reason;
+  if (frame.event === AttemptFailed) next.attempts = frame.attempt;
+  if (frame.event === OrderConfirmed) [next.amountIn, next.amountOut] = [frame.amountIn ?? order.amount, frame.amountOut];
+  if (frame.event === OrderFailed || frame.event === OrderExpired) [next.reason, next.detail] = [frame.reason, frame.detail || null];
+  if (frame.event === OrderCancelled) next.detail = frame.reason || null;
   if (frame.event === OrderAmended) next.expiresAt = frame.expiresAt;
-  if (frame.event === OrderParked) next.parked = frame.stage || "parked";
-  if (frame.event === OrderRequeued || ENDED.has(frame.status)) next.parked = null;
+  if (frame.event === OrderParked) [next.parked, next.parkedDetail] = [frame.code, frame.reason];
+  if (frame.event === OrderRequeued || ENDED.has(frame.status)) next.parked = next.parkedDetail = null;
   next.inDoubt = frame.event === TransactionInDoubt ? true : [OrderConfirmed, OrderFailed, TransactionExpired, OrderRearmed].includes(frame.event) ? false : order.inDoubt;
   return next;
 }

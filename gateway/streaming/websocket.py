@@ -23,7 +23,8 @@ from gateway.backends.health import Health
 from gateway.http.problems import Problem
 from gateway.middleware.auth import SUBPROTOCOL, visible_account
 from gateway.middleware.ownership import Ownership
-from gateway.parsing.parameters import FOLLOW, feed_filter, order_id_of, reject_unknown_parameters
+from gateway.parsing.parameter_tables import FOLLOW
+from gateway.parsing.parameters import feed_filter, order_id_of, reject_unknown_parameters
 from gateway.streaming.connections import ConnectionLimiter
 from gateway.streaming.transport import Socket
 from projections.feed.feed import FOLLOWER_BYTES, Feed

@@ -6,14 +6,15 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from projections.views.schemas import AnyStatus, Count, Cursor, OrderId, Position, Shape, Time
+from projections.views.enums import EventStatus, FollowErrorCode, LostCode
+from projections.views.schemas import Count, Cursor, OrderId, Position, Shape, Time
 
 
 class Frame(Shape):
     """What every event has."""
 
     order_id: OrderId
-    status: AnyStatus
+    status: EventStatus
     event: str
     version: Annotated[int, Meta(ge=1, description="Of the order: 1, 2, … without gaps.")]
     position: Position
@@ -58,9 +59,7 @@ class Lost(Shape):
     """
 
     event: str
-    code: Annotated[str, Meta(extra_json_schema={"enum": [
-        "epoch-changed", "log-regressed", "ahead-of-log", "events-lost",
-    ]})]  # fmt: skip
+    code: LostCode
     recovered: bool
     position: Position
     cursor: Cursor
@@ -71,7 +70,7 @@ class Shutdown(Shape):
     """The gateway restarts: resume from the last cursor."""
 
     event: str
-    code: Annotated[str, Meta(extra_json_schema={"enum": ["shutdown"]})]
+    code: Annotated[str, Meta(extra_json_schema={"const": "shutdown"})]
     message: str
 
 
@@ -79,10 +78,7 @@ class FollowFault(Shape):
     """A message of the client was refused."""
 
     event: str
-    code: Annotated[str, Meta(extra_json_schema={"enum": [
-        "malformed-message", "malformed-order-id", "unknown-order", "too-many-orders",
-        "log-unavailable", "archive-unavailable", "history-lost",
-    ]})]  # fmt: skip
+    code: FollowErrorCode
     order_id: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from events.money import to_tokens
 from events.order import Order
+from events.order.order_types import order_type as order_type_of
 from events.types import OrderSubmitted
 
 LAST_US = 253_402_300_799_999_999
@@ -51,6 +52,16 @@ def amount(of: Order | OrderSubmitted) -> str:
 def swap_mode(of: Order | OrderSubmitted) -> str:
     """Which side of the swap is exact."""
     return "exactIn" if of.exact_amount_out is None else "exactOut"
+
+
+def min_price(order_type: str, target_price: str) -> str:
+    """The least price of a sniper, which is stored as a target price; empty for other types."""
+    return target_price if "minPrice" in order_type_of(order_type).fields else ""
+
+
+def requested_token(of: Order) -> str:
+    """The symbol of the token that `amount` counts."""
+    return of.token_in if of.exact_amount_out is None else of.token_out
 
 
 def bps(ppm: int) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from events.reasons import REASONS
 from events.streams import statuses_after
 from events.types import FACTS, Fact
+from projections.views.enums import REF
 from projections.views.event_schemas import CONTROL_MESSAGES, Frame, UnknownFrame
 from projections.views.orders import UNKNOWN
 from projections.views.payloads import PAYLOADS
@@ -16,8 +16,6 @@ from projections.views.payloads import PAYLOADS
 for kind in PAYLOADS.values():
     doubled = set(kind.__struct_encode_fields__) & set(Frame.__struct_encode_fields__)
     assert not doubled, f"{kind.__name__} has {doubled}, as every frame has"
-
-REF = "#/components/schemas/{name}"
 
 
 def event_schemas() -> dict[str, Any]:
@@ -29,20 +27,21 @@ def event_schemas() -> dict[str, Any]:
     named = {}
     for name, fact in FACTS.items():
         schema = _joined(parts["Frame"], parts[PAYLOADS[fact].__name__])
-        schema["properties"]["status"] = {"type": "string", "enum": statuses_after(fact)}
+        schema["properties"]["status"] = _status(statuses_after(fact))
         named[name] = named_event(schema, name, fact.__doc__ or "")
     unknown = named_event(parts["UnknownFrame"], UNKNOWN, UnknownFrame.__doc__ or "")
     taken = added | {"Frame", "UnknownFrame"}
     others = {name: part for name, part in parts.items() if name not in taken}
-    return others | named | {UNKNOWN: unknown, "FailureReason": _failure_reason()}
+    return others | named | {UNKNOWN: unknown}
 
 
-def _failure_reason() -> dict[str, Any]:
+def _status(statuses: list[str]) -> dict[str, Any]:
+    """The status after an event: the one that there is, or one of several."""
+    if len(statuses) == 1:
+        return {"type": "string", "const": statuses[0], "description": "The status after it."}
     return {
-        "description": "Why an order failed, is tried again, waits again or is in doubt.",
-        "type": "string",
-        "enum": list(REASONS),
-        "x-meanings": {code: reason._asdict() for code, reason in REASONS.items()},
+        "$ref": REF.format(name="OrderStatus"),
+        "description": f"The status after it: {', '.join(statuses)}.",
     }
 
 

@@ -16,7 +16,16 @@ from events.order import Order
 from events.reasons import failure
 from events.types import Event
 from projections.views.explorer import link
-from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.views.formats import (
+    amount,
+    min_price,
+    requested_token,
+    swap_mode,
+    time_or_none,
+    timestamp,
+    tokens_or_none,
+)
+from projections.views.parking import parked_code
 from projections.views.payloads import VIEWS, OrderConfirmedPayload, Payload
 from projections.views.schemas import Fill, Leftover, Leg, TokenWarning
 
@@ -45,6 +54,8 @@ def order_view(order: Order, explorer: str = "") -> Json:
     `explorer`: see `projections.views.explorer`.
     """
     confirmed = order.status is t.Status.CONFIRMED
+    least = min_price(order.type, order.target_price)
+    reason, detail = _reason(order)
     return {
         "orderId": order.id,
         "status": order.status,
@@ -53,18 +64,19 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "tokenOut": order.token_out,
         "amount": amount(order),
         "swapMode": swap_mode(order),
-        "amountIn": tokens_or_none(
-            order.amount_taken or order.amount_in or None, order.decimals_in
-        ),
+        "requestedAmount": amount(order),
+        "requestedToken": requested_token(order),
+        "amountIn": tokens_or_none(_taken(order) if confirmed else None, order.decimals_in),
         "maxAmountIn": tokens_or_none(order.max_amount_in, order.decimals_in),
         "slippageBps": order.slippage_bps,
         "minAmountOut": tokens_or_none(order.min_amount_out, order.decimals_out),
         "expiresAt": time_or_none(order.expires_at_us),
         "clientOrderId": order.client_order_id,
-        "targetPrice": order.target_price or None,
+        "targetPrice": None if least else order.target_price or None,
         "timeInForce": order.time_in_force or None,
         "minLiquidity": tokens_or_none(order.min_liquidity, order.decimals_in),
         "maxPrice": order.max_price or None,
+        "minPrice": least or None,
         "dex": order.dex or None,
         "legs": [to_builtins(Leg.of(leg)) for leg in order.legs],
         "warnings": [
@@ -83,8 +95,10 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
         "inDoubt": order.in_doubt,
-        "parked": order.parked or None,
-        "reason": _reason(order),
+        "parked": parked_code(order.parked) if order.parked else None,
+        "parkedDetail": order.parked or None,
+        "reason": reason,
+        "detail": detail,
         "failedStage": order.failed_stage or None,
         "account": order.account,
         "createdAt": timestamp(order.created_at_us),
@@ -94,10 +108,23 @@ def order_view(order: Order, explorer: str = "") -> Json:
     }
 
 
-def _reason(order: Order) -> str | None:
-    if order.status is t.Status.FAILED:
-        return failure(order.reason, "")[0]
-    return order.reason or None
+def _taken(order: Order) -> int | None:
+    """What left the wallet for a confirmed order, in base units."""
+    return order.amount_taken or order.amount_in or None
+
+
+def _reason(order: Order) -> tuple[str | None, str | None]:
+    """The code of a failure or an expiry, and its detail; of a cancelled order the words of the
+    actor, as detail.
+    """
+    match order.status:
+        case t.Status.FAILED:
+            reason, detail = failure(order.reason, order.detail)
+            return reason, detail or None
+        case t.Status.CANCELLED:
+            return None, order.reason or None
+        case _:
+            return order.reason or None, None
 
 
 def event_frame(

@@ -16,13 +16,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from events import types as t
 from events.money import to_tokens
-from events.order.order_types import ORDER_TYPES
 from events.token_warnings import TEXTS
-from events.types import TERMINAL, EngineStatus, Status
+from projections.views.enums import (
+    FailureReason,
+    OrderStatus,
+    OrderType,
+    ParkedCode,
+    StageName,
+    SwapMode,
+    TimeInForce,
+    TokenWarningCode,
+)
 from projections.views.formats import bps, signed_tokens, tokens_or_none
 
-ORDER_STATUSES = [str(status) for status in Status]
-ENDED_STATUSES = [str(status) for status in Status if status in TERMINAL]
 UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 DECIMAL = r"^\d+(\.\d+)?$"
 TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
@@ -44,14 +50,6 @@ Fees = Annotated[
 Rent = Annotated[
     int, Meta(ge=0, description="Lamports deposited for token accounts that it left open.")
 ]
-FailureReason = Annotated[
-    str, Meta(extra_json_schema={"$ref": "#/components/schemas/FailureReason"})
-]
-"""One of `events.reasons`."""
-OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
-AnyStatus = Annotated[
-    str, Meta(extra_json_schema={"enum": [str(item) for item in (*Status, *EngineStatus)]})
-]
 
 
 class Shape(msgspec.Struct, rename="camel"):
@@ -69,7 +67,7 @@ class Links(Shape):
 class TokenWarning(Shape):
     """What the issuer of a token of the route may do to it."""
 
-    code: Annotated[str, Meta(extra_json_schema={"enum": list(TEXTS)})]
+    code: TokenWarningCode
     token: str
     text: Annotated[str, Meta(description="The same for people.")]
 
@@ -224,22 +222,23 @@ class Quote(Shape):
 class Terms(Shape):
     """What was asked for."""
 
-    type: Annotated[str, Meta(extra_json_schema={"enum": list(ORDER_TYPES)})]
+    type: OrderType
     token_in: str
     token_out: str
     amount: Annotated[
         str, Meta(pattern=DECIMAL, description="Of tokenIn, or of tokenOut for exactOut.")
     ]
-    swap_mode: Annotated[str, Meta(extra_json_schema={"enum": ["exactIn", "exactOut"]})]
+    swap_mode: SwapMode
     max_amount_in: Amount | None
     slippage_bps: Count
     min_amount_out: Amount | None
     expires_at: Time | None
     client_order_id: str | None
     target_price: Price | None
-    time_in_force: str | None
+    time_in_force: TimeInForce | None
     min_liquidity: Amount | None
-    max_price: Annotated[str, Meta(pattern=DECIMAL, description="tokenIn for one tokenOut.")] | None
+    max_price: Annotated[str, Meta(pattern=DECIMAL)] | None
+    min_price: Price | None
 
 
 class Order(Terms):
@@ -247,6 +246,8 @@ class Order(Terms):
 
     order_id: OrderId
     status: OrderStatus
+    requested_amount: Amount
+    requested_token: str
     amount_in: Amount | None
     dex: str | None
     legs: list[Leg]
@@ -264,15 +265,11 @@ class Order(Terms):
     attempts: Count
     next_attempt_at: Time | None
     in_doubt: Annotated[bool, Meta(description="Its outcome cannot be determined yet.")]
-    parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
-    reason: (
-        Annotated[
-            str,
-            Meta(description="A FailureReason; of a cancelled order, its canceller's reason."),
-        ]
-        | None
-    )
-    failed_stage: str | None
+    parked: ParkedCode | None
+    parked_detail: str | None
+    reason: FailureReason | None
+    detail: str | None
+    failed_stage: StageName | None
     account: str
     created_at: Time
     updated_at: Time

@@ -75,13 +75,16 @@ def target_of(order: Order) -> int | None:
     """
     if order.kind.waits_for == "price":
         return price_units(order.target_price)
-    return terms_of(order, 0).price if order.retreats and order.max_price else None
+    bounded = order.max_price or order.target_price
+    return terms_of(order, 0).price if order.retreats and bounded else None
 
 
 def terms_of(order: Order, first: int) -> PoolTriggerTerms:
     """What a sniper waits for. A highest price x of token_out is a least price 1/x of token_in."""
     least = 0
-    if order.max_price:
+    if order.target_price:
+        least = price_units(order.target_price)
+    elif order.max_price:
         least = -(-int(10 ** (2 * PRICE_PLACES)) // price_units(order.max_price))
     return PoolTriggerTerms(first, order.min_liquidity or 0, least)
 

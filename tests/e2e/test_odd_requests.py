@@ -22,6 +22,10 @@ SEED, EXAMPLES = 7, 4
 # Which token, time or order there is no schema can tell: what it allows may still be refused.
 NOT_CHECKED = "positive_data_acceptance"
 SUBMIT = ("--include-name", "POST /api/orders/execute")
+# An order of a batch that is none is rejected alone, with the status of the others.
+BATCH = "POST /api/orders/batch"
+LENIENT = f"{NOT_CHECKED},negative_data_rejection"
+BATCH_ALONE = ("--include-name", BATCH, "--exclude-checks", LENIENT)
 SOCKETS = r"GET /api/(events|orders/execute)$"
 
 
@@ -29,6 +33,7 @@ async def ask_oddly(gateway: Served, folder: Path, *which: str) -> tuple[int, st
     """Runs it to its end: the exit code, and what it printed."""
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"), "run", f"{gateway.url}/openapi.json",
+        "--url", gateway.url,
         "--seed", str(SEED), "--max-examples", str(EXAMPLES), "--generation-database", "none",
         "--phases", "examples,coverage,fuzzing", "--exclude-checks", NOT_CHECKED, "--no-color",
         "--exclude-name-regex", SOCKETS, *which,
@@ -48,8 +53,9 @@ async def test_odd_requests_are_answered_as_documented(
     await migrated(database_url, asyncio.Event())
     records = StoreUrls(SecretUrl(redis_url), SecretUrl(database_url))
     async with served(redis_url, records=records) as gateway:
-        code, output = await ask_oddly(gateway, tmp_path)
-        assert code == 0, output
+        for which in (("--exclude-name", BATCH), BATCH_ALONE):
+            code, output = await ask_oddly(gateway, tmp_path, *which)
+            assert code == 0, output
         sockets = {key for key, endpoint in ENDPOINTS.items() if endpoint.channel}
         assert gateway.checker.asked >= set(ENDPOINTS) - sockets, output
 

@@ -18,9 +18,9 @@ from events.archive.history import Gap, everything, order_history
 from events.ids import created_ms, first_id_at, new_order_id
 from events.log import POSITIONS_KEPT, EventLog
 from events.order import Order
-from events.types import AttemptFailed
+from events.types import AttemptFailed, OrderParked, TransactionInDoubt
 from projections.postgres.migrate import migrate
-from tests.support.log.played import Play, failed, submitted
+from tests.support.log.played import Play, after_submission, failed, submitted
 from tests.support.log.projected import NOT_YET, opened, projected, projecting
 from tests.support.patience import given_up_after
 from tests.support.waits import until, until_past
@@ -165,18 +165,48 @@ async def test_filters_select_exactly_the_matching_orders(played: Played) -> Non
     async def ids(filters: Filters) -> set[str]:
         return {order.id for order in await all_pages(archive, filters, limit=4)}
 
-    assert await ids(Filters(status="confirmed")) == set(done)
-    assert await ids(Filters(status="failed")) == set(bad)
-    assert await ids(Filters(status="pending")) == {*bonk, mine}
+    assert await ids(Filters(statuses=("confirmed",))) == set(done)
+    assert await ids(Filters(statuses=("failed",))) == set(bad)
+    assert await ids(Filters(statuses=("pending",))) == {*bonk, mine}
+    assert await ids(Filters(statuses=("confirmed", "failed"))) == {*done, *bad}
+    assert await ids(Filters(types=("limit",))) == set()
+    assert await ids(Filters(types=("limit", "market"), token="BONK")) == set(bonk)
     assert await ids(Filters(token="BONK")) == set(bonk)
     assert len(await ids(Filters(token="SOL"))) == 28
-    assert await ids(Filters(token="SOL", status="failed")) == set(bad)
+    assert await ids(Filters(token="SOL", statuses=("failed",))) == set(bad)
     assert await ids(Filters(client_order_id="mine")) == {mine}
     assert await ids(Filters(client_order_id="mine'; DROP TABLE orders; --")) == set()
     assert await ids(Filters(account="main", token="BONK")) == set(bonk)
     assert await ids(Filters(account="other")) == set()
     with pytest.raises(ValueError, match="no-status"):
-        await ids(Filters(status="no-status"))
+        await ids(Filters(statuses=("no-status",)))
+
+
+async def test_parked_orders_and_orders_in_doubt_are_found(played: Played) -> None:
+    log, archive, play = played
+    done = await play.live(9)
+    bonk = await play.create(9, fact=submitted(to="BONK"))
+    stuck = bonk[:5]
+    await play.append(stuck, OrderParked("router", "a bug", "engine"))
+    doubted = await play.create(6)
+    await play.append(doubted, *after_submission()[:-1])
+    sent = await play.create(6)
+    await play.append(sent, *after_submission()[:-1])
+    await play.append(doubted, TransactionInDoubt("5" * 88, "no-answer", ""))
+    await projected(log, archive)
+
+    async def ids(filters: Filters) -> set[str]:
+        return {order.id for order in await all_pages(archive, filters, limit=4)}
+
+    every = {*done, *bonk, *doubted, *sent}
+    assert await ids(Filters(parked=True)) == set(stuck)
+    assert await ids(Filters(parked=True, token="USDC")) == set()
+    assert await ids(Filters(parked=False)) == every - set(stuck)
+    assert await ids(Filters(in_doubt=True)) == set(doubted)
+    assert await ids(Filters(in_doubt=True, statuses=("submitted",))) == set(doubted)
+    assert await ids(Filters(in_doubt=True, account="other")) == set()
+    assert await ids(Filters(in_doubt=False)) == every - set(doubted)
+    assert await ids(Filters(in_doubt=False, statuses=("submitted",))) == set(sent)
 
 
 async def test_times_are_ranges_of_ids(played: Played) -> None:

@@ -47,7 +47,8 @@ async def test_a_cancelled_order_shows_its_actor_and_stays_cancelled(gateway: Se
     assert await cancel(gateway, order_id) == done
     assert await gateway.log.position() == position
     _, order = await gateway.get(f"/api/orders/{order_id}")
-    assert (order["status"], order["reason"]) == ("cancelled", "changed my mind")
+    assert (order["status"], order["reason"]) == ("cancelled", None)
+    assert order["detail"] == "changed my mind"
     _, history = await gateway.get(f"/api/orders/{order_id}/events")
     assert history["events"][-1]["actor"] == "ann"
 

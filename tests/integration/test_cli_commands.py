@@ -123,7 +123,7 @@ async def test_cancel_needs_all_and_accepts_filters(gateway: Served, engine: Run
         assert (await engine("cancel", *args)).code == 2
     printed = await engine("cancel", "--all", "--token", "BONK", "--reason", "enough")
     assert printed.out == f"{bonk}  cancelled\n1 cancelled\n"
-    assert (await order(gateway, bonk))["reason"] == "enough"
+    assert (await order(gateway, bonk))["detail"] == "enough"
     printed = await engine("cancel", "--all", "--json")
     assert json.loads(printed.out) == {"orderId": waiting, "status": "cancelled"}
 

@@ -17,8 +17,8 @@ from gateway.endpoints.table import ENDPOINTS
 from gateway.http import responses
 from gateway.http.problems import CODES
 from gateway.middleware.authorization import PUBLIC
-from gateway.parsing import parameters
 from gateway.parsing.order_request import parse_order
+from gateway.parsing.parameter_tables import LIST
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
 from projections.feed import frames
@@ -86,7 +86,7 @@ async def _frames(gateway: Served) -> None:
          "'secret' was unexpected"),
         (lambda: patch.dict(CODES, {"missing-field": (418, "Teapot")}), _odd_code,
          "an undocumented status"),
-        (lambda: patch.object(parameters, "LIST", {**parameters.LIST, "colour": {}}),
+        (lambda: patch("gateway.parsing.parameters.LIST", {**LIST, "colour": {}}),
          _odd_parameter, "an undocumented parameter: colour"),
         (lambda: patch.object(orders, "parse_order", _any_order), _odd_field,
          "is not valid under any of the given schemas"),
@@ -116,7 +116,15 @@ async def test_a_route_that_no_document_has_fails_the_test(redis_url: str) -> No
         return web.json_response({})
 
     endpoint = Endpoint(
-        "GET", "/hidden", lambda _: hidden, PUBLIC, tag="engine", summary="Hidden", responses={}
+        "GET",
+        "/hidden",
+        lambda _: hidden,
+        PUBLIC,
+        operation_id="listThings",
+        tag="engine",
+        summary="Hidden",
+        description="Lists them.",
+        responses={},
     )
     openapi()  # made of the endpoints as they are
     text = "GET /hidden 200: an undocumented route"

@@ -24,6 +24,7 @@ def _apply(order: Order, fact: OrderFailed, _: int) -> None:
     order.fee_lamports += fact.fee_lamports
     order.failed_stage = fact.stage
     order.reason = fact.reason
+    order.detail = fact.detail
     order.attempts = fact.attempts
     order.in_doubt = False
     order.parked = ""

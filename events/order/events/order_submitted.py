@@ -23,7 +23,8 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     client_order_id: str | None = None
     idempotency_key: str | None = None
     target_price: str = ""
-    """Limit order: minimum token_out per token_in, net, in whole tokens; a decimal string."""
+    """Limit order, and sniper order with a minimum price: minimum token_out per token_in, net, in
+    whole tokens; a decimal string."""
     time_in_force: str = ""
     """GTC or GTT for limit and sniper orders; IOC or FOK for market orders with a bound. Both mean
     the same there, as a swap is all or nothing. Empty: a market order that may be retried."""

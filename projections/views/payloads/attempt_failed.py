@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from events.types import AttemptFailed
+from projections.views.enums import FailureReason, StageName
 from projections.views.formats import time_or_none, timestamp
 from projections.views.payloads.base import EventView, Payload
-from projections.views.schemas import Count, FailureReason, Time
+from projections.views.schemas import Count, Time
 
 
 class AttemptFailedPayload(Payload):
     """Adds the failure and the time of the next attempt."""
 
-    stage: str
+    stage: StageName
     attempt: Count
     error: FailureReason
     detail: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from events.types import OrderExpired
+from projections.views.enums import FailureReason, StageName
 from projections.views.payloads.base import EventView, Payload
-from projections.views.schemas import Count, FailureReason
+from projections.views.schemas import Count
 
 
 class OrderExpiredPayload(Payload):
     """Adds the stage and the reason."""
 
-    stage: str
+    stage: StageName
     reason: FailureReason
     attempts: Count
 

@@ -6,15 +6,16 @@ from msgspec import UNSET, UnsetType
 
 from events.reasons import failure
 from events.types import OrderFailed
+from projections.views.enums import FailureReason, StageName
 from projections.views.formats import fee_clause
 from projections.views.payloads.base import EventView, Fee, Payload
-from projections.views.schemas import Count, FailureReason
+from projections.views.schemas import Count
 
 
 class OrderFailedPayload(Payload):
     """Adds the stage and the reason."""
 
-    stage: str
+    stage: StageName
     reason: FailureReason
     attempts: Count
     detail: str

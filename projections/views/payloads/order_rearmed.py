@@ -8,9 +8,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from events.money import to_tokens
 from events.types import OrderRearmed
+from projections.views.enums import FailureReason, StageName
 from projections.views.formats import fee_clause
 from projections.views.payloads.base import EventView, Fee, Payload
-from projections.views.schemas import Amount, Count, FailureReason, Quote
+from projections.views.schemas import Amount, Count, Quote
 
 
 class OrderRearmedPayload(Payload):
@@ -19,7 +20,7 @@ class OrderRearmedPayload(Payload):
     Until `pausedUntilSlot`, if present, a price counts only if it left the target or rose since.
     """
 
-    stage: str
+    stage: StageName
     reason: FailureReason
     slot: Count
     quotes: list[Quote]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from events.money import to_tokens
 from events.order.order_types import order_type
 from events.types import OrderSubmitted
-from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
+from projections.views.formats import (
+    amount,
+    min_price,
+    swap_mode,
+    time_or_none,
+    timestamp,
+    tokens_or_none,
+)
 from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Terms
 
@@ -15,6 +22,7 @@ class OrderSubmittedPayload(Payload, Terms):
 
 
 def _payload(fact: OrderSubmitted) -> OrderSubmittedPayload:
+    least = min_price(fact.order_type, fact.target_price)
     return OrderSubmittedPayload(
         type=fact.order_type,
         token_in=fact.token_in,
@@ -26,10 +34,11 @@ def _payload(fact: OrderSubmitted) -> OrderSubmittedPayload:
         min_amount_out=tokens_or_none(fact.min_amount_out, fact.decimals_out),
         expires_at=time_or_none(fact.expires_at_us),
         client_order_id=fact.client_order_id,
-        target_price=fact.target_price or None,
+        target_price=None if least else fact.target_price or None,
         time_in_force=fact.time_in_force or None,
         min_liquidity=tokens_or_none(fact.min_liquidity, fact.decimals_in),
         max_price=fact.max_price or None,
+        min_price=least or None,
     )
 
 

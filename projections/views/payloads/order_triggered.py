@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta
-
 from events.money import to_tokens
 from events.types import OrderTriggered
+from projections.views.enums import TriggerCause
 from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Amount, Count, Price
-
-TRIGGER_CAUSES = ["tick", "pool-created", "pool-opened", "liquidity-added"]
 
 
 class OrderTriggeredPayload(Payload):
     """Adds the tick or the pool event that triggered the order."""
 
-    cause: Annotated[str, Meta(extra_json_schema={"enum": TRIGGER_CAUSES})]
+    cause: TriggerCause
     dex: str
     pool: str
     slot: Count

@@ -7,8 +7,8 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from events.types import TransactionInDoubt
+from projections.views.enums import FailureReason
 from projections.views.payloads.base import EventView, Payload
-from projections.views.schemas import FailureReason
 
 
 class TransactionInDoubtPayload(Payload):

@@ -19,8 +19,8 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from gateway.http.request_id import HEADER
-from gateway.spec.asyncapi import asyncapi
-from gateway.spec.openapi import PROBLEM, openapi
+from gateway.spec.asyncapi import OPERATIONS, asyncapi
+from gateway.spec.openapi import OTHER_MEDIA, PROBLEM, PROBLEM_CODES, openapi
 from gateway.streaming.transport import Socket
 
 Json = dict[str, Any]
@@ -139,26 +139,50 @@ def _answer_faults(operation: Json | None, response: web.StreamResponse) -> list
     body = response.body or b""
     assert isinstance(body, bytes)
     if operation is None:
-        code = json.loads(body).get("code") if response.content_type == PROBLEM else None
-        return [] if code in ANYWHERE else ["an undocumented route"]
+        known = response.content_type == PROBLEM and json.loads(body).get("code") in ANYWHERE
+        return [] if known else ["an undocumented route"]
+    return _body_of_answer_faults(operation, response, body)
+
+
+def _body_of_answer_faults(operation: Json, response: web.Response, body: bytes) -> list[str]:
+    if _other_media(operation, response):
+        return []
     documented = operation["responses"].get(str(response.status))
     if documented is None:
         return [f"an undocumented status: {body[:200]!r}"]
-    content = documented["content"].get(response.content_type)
-    if content is None and (body or documented["content"]):
+    contents = documented.get("content", {})
+    content = contents.get(response.content_type)
+    if content is None and (body or contents):
         return [f"undocumented content: {response.content_type} {body[:200]!r}"]
     if content is None or not response.content_type.endswith("json"):
         return []
-    if content["schema"] == {"type": "object"}:  # one of the documents itself
-        return []
-    return faults_of("openapi", content["schema"], json.loads(body))
+    return _content_faults(content["schema"], documented.get(PROBLEM_CODES), json.loads(body))
+
+
+def _content_faults(schema: Json, codes: list[str] | None, content: Any) -> list[str]:
+    """Of a JSON answer; `codes`: those that a problem may have at this operation and status."""
+    faults = faults_of("openapi", schema, content)
+    if codes is not None and content["code"] not in codes:
+        faults.append(f"an undocumented code: {content['code']}")
+    return faults
 
 
 def _stream_faults(operation: Json | None, response: web.StreamResponse) -> list[str]:
     """Of an answer whose body is nowhere as a whole."""
+    if operation is not None and _other_media(operation, response):
+        return []
     responses = {} if operation is None else operation["responses"]
     content = responses.get(str(response.status), {}).get("content", {})
     return [] if response.content_type in content else [f"undocumented: {response.content_type}"]
+
+
+def _other_media(operation: Json, response: web.StreamResponse) -> bool:
+    """Whether the answer is one of those that depend on the request's Accept header."""
+    empty = response.status == 204
+    return any(
+        str(response.status) in statuses and (empty or media == response.content_type)
+        for media, statuses in operation.get(OTHER_MEDIA, {}).items()
+    )
 
 
 def _query_faults(operation: Json, request: web.Request) -> list[str]:
@@ -171,9 +195,22 @@ def _query_faults(operation: Json, request: web.Request) -> list[str]:
         if schema is None:
             result.append(f"an undocumented parameter: {name}")
             continue
-        value = int(text) if schema.get("type") == "integer" else text
+        value = _value_of(text, schema.get("type"))
         result += [f"{name}{fault}" for fault in faults_of("openapi", schema, value)]
     return result
+
+
+def _value_of(text: str, kind: str | None) -> Any:
+    """The value of a parameter, as its schema describes it."""
+    match kind:
+        case "integer":
+            return int(text)
+        case "boolean":
+            return {"true": True, "false": False}.get(text, text)
+        case "array":
+            return text.split(",")
+        case _:
+            return text
 
 
 @cache
@@ -190,17 +227,28 @@ _STRICT = frozenset(
 """They refuse every parameter that they do not have."""
 
 
+def _without_nulls(content: Any, schema: Json) -> Any:
+    """An order without its null fields, which count as absent: also those of another type, which
+    no schema has.
+    """
+    if not schema["$ref"].endswith("OrderRequest"):
+        return content
+    return {name: value for name, value in content.items() if value is not None}
+
+
 def _body_faults(operation: Json, body: bytes, response: web.StreamResponse) -> list[str]:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    outcome = json.loads(body)
-    faults = faults_of("openapi", schema, outcome)
-    if "BatchRequest" in schema["$ref"]:
-        assert isinstance(response, web.Response)
-        assert isinstance(response.body, bytes)
-        for result in json.loads(response.body)["results"]:
-            if result["status"] != "rejected":
-                faults += _order_faults(json.dumps(outcome["orders"][result["index"]]))
-    return faults
+    outcome = _without_nulls(json.loads(body), schema)
+    if "BatchRequest" not in schema["$ref"]:
+        return faults_of("openapi", schema, outcome)
+    # An order of a batch that is none is rejected alone: the others are taken.
+    assert isinstance(response, web.Response)
+    assert isinstance(response.body, bytes)
+    results = json.loads(response.body)["results"]
+    orders = [outcome["orders"][r["index"]] for r in results if r["status"] != "rejected"]
+    taken = [_without_nulls(order, {"$ref": "OrderRequest"}) for order in orders]
+    faults = [fault for order in taken for fault in _order_faults(json.dumps(order))]
+    return faults + (faults_of("openapi", schema, outcome | {"orders": taken}) if taken else [])
 
 
 @cache
@@ -210,7 +258,7 @@ def _payloads(path: str) -> list[tuple[str, str]]:
     channel = next(name for name, c in document["channels"].items() if c["address"] == path)
     at = f"#/channels/{channel}/messages/"
     result = []
-    for message in document["operations"][f"send-{channel}"]["messages"]:
+    for message in document["operations"][OPERATIONS["send", channel]]["messages"]:
         name = message["$ref"].removeprefix(at)
         result.append((document["components"]["schemas"][name]["title"], name))
     return result

@@ -75,6 +75,12 @@ EXPECTED: dict[Key, Expected] = {
     ("GET", "/api/orders/{id}/events"): Expected(
         "read", "in-path", (_http(200, order=_OWN), SSE._replace(order=_OWN))
     ),
+    ("GET", "/api/orders/{id}/events/stream"): Expected(
+        "read", "in-path", (SSE._replace(order=_OWN),)
+    ),
+    # None has this name: being told so is being let in.
+    ("GET", "/api/orders/by-client-id/{clientOrderId}"): Expected("read", "named", (_http(404),)),
+    ("GET", "/api/time"): Expected("", "none", (_http(200),)),
     ("GET", "/api/events"): Expected("read", "listed", (_http(426), SSE, WS)),
     ("GET", "/api/quotes"): Expected(
         "read", "none", (_http(200, "?tokenIn=SOL&tokenOut=USDC&amount=1"),)
@@ -107,7 +113,10 @@ EXPECTED: dict[Key, Expected] = {
 
 def path_of(path: str, order_id: str) -> str:
     """The path with its parameters filled in."""
-    return path.replace("{id}", order_id).replace("{name}", "console.js")
+    names = {"{id}": order_id, "{name}": "console.js", "{clientOrderId}": "none"}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    return path
 
 
 class Answered(NamedTuple):

@@ -207,8 +207,8 @@ def test_the_signatures_that_executed_an_order_are_read_from_its_park_reason() -
 
 
 def test_fields_missing_in_the_stored_order_of_an_older_build_do_not_differ() -> None:
-    order = replace(FULL, rent_lamports=5, trigger_price="1")
-    assert basis(order) == encode(replace(order, rent_lamports=0, trigger_price=""))
+    order = replace(FULL, rent_lamports=5, trigger_price="1", detail="a")
+    assert basis(order) == encode(replace(order, rent_lamports=0, trigger_price="", detail=""))
     assert basis(replace(order, trigger_price="")) == basis(order)
     for stored, is_told in (
         (order, True),
@@ -216,6 +216,8 @@ def test_fields_missing_in_the_stored_order_of_an_older_build_do_not_differ() ->
         (replace(order, rent_lamports=0, trigger_price=""), True),
         (replace(order, rent_lamports=4), False),
         (replace(order, trigger_price="2"), False),
+        (replace(order, detail=""), True),
+        (replace(order, detail="b"), False),
     ):
-        assert adds(encode(stored), (5, "1")) is is_told
-    assert not adds(b"\xc1", (5, "1"))
+        assert adds(encode(stored), (5, "1", "a")) is is_told
+    assert not adds(b"\xc1", (5, "1", "a"))

@@ -17,6 +17,7 @@ from events.types import (
     OrderRearmed,
     TransactionInDoubt,
 )
+from projections.views.enums import enum_schemas
 from projections.views.json_schema import event_schemas
 from stages.runtime.append import STOPPED
 
@@ -56,7 +57,7 @@ def test_the_schema_of_an_event_names_the_catalogue(kind: type[Fact]) -> None:
     schemas = event_schemas()
     code = schemas[kind.__name__]["properties"][CODE_OF[kind]]
     assert code["$ref"] == "#/components/schemas/FailureReason"
-    assert schemas["FailureReason"]["enum"] == list(REASONS)
+    assert enum_schemas()["FailureReason"]["enum"] == list(REASONS)
 
 
 def test_a_code_is_one_token_and_its_row_is_made_of_sentences() -> None:

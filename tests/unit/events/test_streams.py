@@ -28,19 +28,19 @@ _ID = "d92466666666666666662d666666662d666666662d666666662d666666666666666666666
 _BETWEEN = "a0a000000000c0c0c0c00505a0a0c0a0c00000c2a0a0c0a0a0"
 STORED: dict[str, tuple[str, Sequence[t.Fact]]] = {
     "halted": (
-        f"dc0036{_ID}66a001a668616c746564a6656e67696e65{_BETWEEN}"
-        "a36f6464a0a0c0a000c2000000c0c090c20000900000a0009090a0",
+        f"dc0037{_ID}66a001a668616c746564a6656e67696e65{_BETWEEN}"
+        "a36f6464a0a0c0a000c2000000c0c090c20000900000a0009090a0a0",
         [HALTED],
     ),
     "resumed": (
-        f"dc0036{_ID}66a002a772756e6e696e67a6656e67696e65{_BETWEEN}"
-        "a466696e65a0a0c0a000c2000000c0c090c20000900000a0009090a0",
+        f"dc0037{_ID}66a002a772756e6e696e67a6656e67696e65{_BETWEEN}"
+        "a466696e65a0a0c0a000c2000000c0c090c20000900000a0009090a0a0",
         [HALTED, RESUMED],
     ),
     "keys": (
-        f"dc0036{_ID}65a004a772756e6e696e67a46b657973{_BETWEEN}"
+        f"dc0037{_ID}65a004a772756e6e696e67a46b657973{_BETWEEN}"
         "a0a0a0c0a000c2000000c0c090c200009199a26b31a46d61696e92a472656164a57472616465c40103a3626f74"
-        "0505c4020102090000a0009090a0",
+        "0505c4020102090000a0009090a0a0",
         [CREATED, OTHER, ROTATED, REVOKED],
     ),
 }
@@ -78,8 +78,8 @@ def test_a_stored_state_without_the_newest_fields_is_decoded() -> None:
 
 def test_the_stored_bytes_of_an_order_do_not_change() -> None:
     body = bytes.fromhex(
-        "dc0036a469642d31a000a770656e64696e67a66d61726b6574a0a000000000c0c0c0c00000a0a0c0a0c00000c2"
-        "a0a0c0a0a0a0a0a0c0a000c2000000c0c090c20000900000a0009090a0"
+        "dc0037a469642d31a000a770656e64696e67a66d61726b6574a0a000000000c0c0c0c00000a0a0c0a0c00000c2"
+        "a0a0c0a0a0a0a0a0c0a000c2000000c0c090c20000900000a0009090a0a0"
     )
     assert streams.encode(Order("id-1")) == orders.encode(Order("id-1")) == body
     assert streams.decode(body) == Order("id-1")

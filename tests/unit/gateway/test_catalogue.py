@@ -66,8 +66,10 @@ NEW = Endpoint(
     "/api/things",
     lambda handlers: handlers.console.tokens,
     Permission("read", Reach.NONE),
+    operation_id="listThings",
     tag="orders",
     summary="List things",
+    description="Lists them.",
     responses={200: Response("Things"), 204: Response("None", media="")},
 )
 

@@ -20,8 +20,10 @@ SOUND = Endpoint(
     "/api/things",
     lambda _: _handler,
     Permission("read", Reach.NONE),
+    operation_id="listThings",
     tag="orders",
     summary="List things",
+    description="Lists them.",
     responses={200: Response("Things")},
     problems=("malformed-parameter",),
     query={"kind": {"type": "string"}},
@@ -62,4 +64,13 @@ def test_a_method_and_path_with_two_entries_is_refused() -> None:
 
 def test_an_endpoint_without_a_permission_cannot_be_written() -> None:
     with pytest.raises(TypeError, match="permission"):
-        Endpoint("GET", "/", lambda _: _handler, tag="x", summary="x", responses={})  # type: ignore[call-arg]  # that is the test
+        Endpoint(
+            "GET",
+            "/",
+            lambda _: _handler,
+            operation_id="listThings",
+            tag="x",
+            summary="x",
+            description="Lists them.",
+            responses={},
+        )  # type: ignore[call-arg]  # that is the test

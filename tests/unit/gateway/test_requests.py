@@ -98,6 +98,9 @@ def test_a_sniper_order_has_its_liquidity_and_price_limits() -> None:
     assert (fact.order_type, fact.time_in_force) == ("sniper", "GTC")
     assert (fact.min_liquidity, fact.max_price) == (250_500_000_000, "0.0067")
     assert fact.slippage_bps == 300
+    # The usual direction is stored as that of a limit order.
+    usual = parsed(sniper(minPrice="149.250"))
+    assert (usual.target_price, usual.max_price) == ("149.25", "")
     bare = parsed(sniper())
     assert (bare.min_liquidity, bare.max_price, bare.slippage_bps) == (None, "", 50)
 
@@ -254,6 +257,10 @@ def test_an_amount_that_cannot_be_taken_has_a_code_and_a_pointer(raw: str, code:
         (order(slippageBps="50"), "wrong-type", "/slippageBps"),
         (order(slippageBps=True), "wrong-type", "/slippageBps"),
         (order(slippageBps=50, minAmountOut="148"), "exclusive-fields", "/slippageBps"),
+        (sniper(minPrice="1", maxPrice="1"), "exclusive-fields", "/maxPrice"),
+        (order(minPrice="1"), "field-not-allowed", "/minPrice"),
+        (limit(minPrice="1"), "field-not-allowed", "/minPrice"),
+        (sniper(minPrice=0), "price-not-positive", "/minPrice"),
         (order(minAmountOut=0), "amount-not-positive", "/minAmountOut"),
         (order(minAmountOut="0.0000001"), "too-many-decimals", "/minAmountOut"),
         (order(expiresAt="tomorrow"), "malformed-time", "/expiresAt"),

@@ -67,6 +67,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "slippageBps": 50, "minAmountOut": "148",
             "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": "c",
             "targetPrice": None, "timeInForce": None, "minLiquidity": None, "maxPrice": None,
+            "minPrice": None,
         },
     ),
     (RoutingStarted(), {}),
@@ -123,7 +124,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
     ),
     (
         OrderParked("router", "poison", "engine"),
-        {"stage": "router", "reason": "poison", "actor": "engine"},
+        {"stage": "router", "code": "engine-fault", "reason": "poison", "actor": "engine"},
     ),
     (OrderRequeued("fixed", "ann"), {"reason": "fixed", "actor": "ann"}),
     (
@@ -144,7 +145,7 @@ ADDS: list[tuple[Fact, dict[str, object]]] = [
             "slippageBps": 50, "minAmountOut": None,
             "expiresAt": "2026-11-22T15:28:01.000123Z", "clientOrderId": None,
             "targetPrice": "151.5", "timeInForce": "GTT", "minLiquidity": "2",
-            "maxPrice": "0.007",
+            "maxPrice": "0.007", "minPrice": None,
         },
     ),
     (OrderArmed(7), {"slot": 7}),
@@ -289,16 +290,82 @@ def test_an_event_of_a_newer_build_is_shown_as_unknown() -> None:
     assert (frame.envelope.order_id, frame.envelope.version) == (ORDER, 4)
 
 
-def test_an_order_view_distinguishes_the_requested_from_the_paid_amount() -> None:
+SENT: tuple[Fact, ...] = (
+    RoutingStarted(),
+    OrderRouted("raydium", "p", 148_990_000, 1, "99.5", (), 9, 6, 0),
+    TransactionBuilt(1, "sig", 100, SecretBytes(b"raw")),
+    TransactionSubmitted(1, "sig"),
+)
+
+
+@pytest.mark.parametrize("exact_out", [False, True])
+def test_an_order_view_distinguishes_the_requested_from_the_paid_amount(exact_out: bool) -> None:
     asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+    if exact_out:
+        asked = msgspec.structs.replace(asked, amount_in=0, exact_amount_out=148_990_000)
     landed = OrderConfirmed("sig", 148_990_000, "99.5", 6, 12, amount_in=1_490_000_000)
-    order = new_events(Order("id-1"), GENESIS, [asked, landed], time_us=1, build="b").order
+    histories: list[list[Fact]] = [[asked], [asked, *SENT], [asked, *SENT, landed]]
+    views = [
+        order_view(new_events(Order("id-1"), GENESIS, facts, time_us=1, build="b").order)
+        for facts in histories
+    ]
+    requested = ("148.99", "USDC") if exact_out else ("1.5", "SOL")
+    for view in views:
+        assert (view["requestedAmount"], view["requestedToken"]) == requested
+        assert view["amount"] == view["requestedAmount"]
+    traded = [(view["amountIn"], view["amountOut"]) for view in views]
+    assert traded == [(None, None), (None, None), ("1.49", "148.99")]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "detail"),
+    [
+        (OrderFailed("router", "quote-below-minimum", 1, "best 1 USDC"), "quote-below-minimum",
+         "best 1 USDC"),
+        (OrderFailed("router", "no-route", 1), "no-route", None),
+        (OrderFailed("operator", "the words of an earlier build", 1), "discarded",
+         "the words of an earlier build"),
+        (OrderCancelled("ann", "changed my mind"), None, "changed my mind"),
+        (OrderCancelled("ann"), None, None),
+        (OrderExpired("watcher", "expires-at-passed", 0), "expires-at-passed", None),
+    ],
+)  # fmt: skip
+def test_an_ended_order_says_why_as_a_code_and_the_rest_as_detail(
+    end: Fact, reason: str | None, detail: str | None
+) -> None:
+    asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+    order = new_events(Order("id-1"), GENESIS, [asked, end], time_us=1, build="b").order
     view = order_view(order)
-    assert (view["amount"], view["amountIn"]) == ("1.5", "1.49")
-    exactly = msgspec.structs.replace(asked, amount_in=0, exact_amount_out=148_990_000)
-    order = new_events(Order("id-1"), GENESIS, [exactly, landed], time_us=1, build="b").order
+    assert (view["reason"], view["detail"], view["amountIn"]) == (reason, detail, None)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "code"),
+    [
+        ("its worker died on it again and again", "worker-died"),
+        ("unreadable head: odd", "unreadable"),
+        ("cannot be read by this build", "unreadable"),
+        ("executed on chain by sig-1, whose events are lost", "executed-on-chain"),
+        ("TypeError: odd", "engine-fault"),
+    ],
+)
+def test_a_parked_order_has_a_code_and_a_sentence(sentence: str, code: str) -> None:
+    asked = OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)
+    parked = OrderParked("router", sentence, "engine")
+    order = new_events(Order("id-1"), GENESIS, [asked, parked], time_us=1, build="b").order
     view = order_view(order)
-    assert (view["amount"], view["amountIn"]) == ("148.99", "1.49")
+    assert (view["parked"], view["parkedDetail"]) == (code, sentence)
+    assert event_frame(event(parked), 7, "e1.p0.7")["code"] == code
+    assert order_view(Order("id-1"))["parked"] is None
+
+
+def test_the_least_price_of_a_sniper_is_no_target_price() -> None:
+    for kind, field in (("sniper", "minPrice"), ("limit", "targetPrice")):
+        asked = OrderSubmitted(kind, "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
+        view = order_view(new_events(Order("id-1"), GENESIS, [asked], time_us=1, build="b").order)
+        prices = {name: view[name] for name in ("minPrice", "targetPrice", "maxPrice")}
+        assert prices == {"minPrice": None, "targetPrice": None, "maxPrice": None, field: "150"}
+        assert event_frame(event(asked), 7, "e1.p0.7")[field] == "150"
 
 
 def test_a_retreat_shows_the_fee_of_the_failed_transaction() -> None:

@@ -105,7 +105,7 @@ def test_a_quote_below_the_minimum_fails_the_order() -> None:
     order.when(router.decide, QUOTES).then_refused(
         VenueRefusal,
         code="quote-below-minimum",
-        detail="best quote 230000000, minimum 230000001",
+        detail="best quote 230 USDC, minimum 230.000001 USDC",
         retryable=False,
     )
 
@@ -118,7 +118,7 @@ def test_an_exact_output_never_takes_more_than_its_limit_or_an_earlier_route() -
     exact.when(router.decide, (replace(METEORA, amount_in=1_500_000_001),)).then_refused(
         VenueRefusal,
         code="quote-above-maximum",
-        detail="best quote 1500000001, maximum 1500000000",
+        detail="best quote 1.500000001 SOL, maximum 1.5 SOL",
         retryable=False,
     )
 
@@ -147,6 +147,13 @@ def test_a_sniper_takes_its_slippage_but_never_pays_more_than_its_highest_price(
         order = given(sniper(max_price=max_price), *TRIGGERED)
         order.when(router.decide, (METEORA,)).then_one(OrderRouted, min_amount_out=least)
     order = given(sniper(max_price="0.0065"), *TRIGGERED)
+    order.when(router.decide, (METEORA,)).then_one(OrderRearmed)
+
+
+def test_the_least_price_of_a_sniper_bounds_as_its_inverse_does() -> None:
+    order = given(sniper(target_price="153.3"), *TRIGGERED)
+    order.when(router.decide, (METEORA,)).then_one(OrderRouted, min_amount_out=229_950_000)
+    order = given(sniper(target_price="153.34"), *TRIGGERED)
     order.when(router.decide, (METEORA,)).then_one(OrderRearmed)
 
 

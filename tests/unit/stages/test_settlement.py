@@ -74,21 +74,22 @@ def test_a_landed_transaction_that_names_no_order_is_judged_by_its_amounts() -> 
         (
             market(),
             Outcome("landed", 225_000_000, 8, amount_in=1_499_999_999),
-            "it took 1499999999, the order gives 1500000000",
+            "it took 1.499999999 SOL, the order gives 1.5 SOL",
         ),
-        (market(min_amount_out=225_000_001), LANDED, "it gave 225000000, the order asks for "),
+        (market(min_amount_out=225_000_001), LANDED, "it gave 225 USDC, the order asks for "),
         (
             market(exact_amount_out=225_000_001),
             LANDED,
-            "it gave 225000000, the order asks for 225000001",
+            "it gave 225 USDC, the order asks for 225.000001 USDC",
         ),
         (
             market(exact_amount_out=225_000_000, max_amount_in=1_499_999_999),
             LANDED,
-            "it took 1500000000, the order allows 1499999999",
+            "it took 1.5 SOL, the order allows 1.499999999 SOL",
         ),
-        (limit("150.1"), LANDED, "the order asks for 225150000 at least"),
-        (sniper(max_price="0.0066"), LANDED, "the order asks for 227272728 at least"),
+        (limit("150.1"), LANDED, "the order asks for at least 225.15 USDC"),
+        (sniper(max_price="0.0066"), LANDED, "the order asks for at least 227.272728 USDC"),
+        (sniper(target_price="150.1"), LANDED, "the order asks for at least 225.15 USDC"),
     ],
 )
 def test_amounts_outside_the_terms_settle_an_order_only_by_its_known_transaction(

@@ -97,6 +97,8 @@ def test_early_ticks_orders_under_way_and_other_events_do_not_trigger(
         ({"max_price": "0.01"}, [BY_POOL]),  # 1 / 100
         ({"max_price": "0.009999999999"}, []),
         ({"max_price": "0.01", "min_liquidity": 2_001}, []),
+        ({"target_price": "100"}, [BY_POOL]),
+        ({"target_price": "100.000001"}, []),
     ],
 )
 def test_a_sniper_fires_at_the_pool_that_it_waits_for(
