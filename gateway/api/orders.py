@@ -132,6 +132,9 @@ class Orders:
         for (index, submission), answer in zip(submissions.items(), append_results, strict=True):
             results[index] = await self._batch_result(index, submission, answer)
         await self._fill_in_statuses(results)
+        taken = [result for result in results if result["status"] != "rejected"]
+        if taken and all(result.get("replayed") for result in taken):
+            return responses.json_response({"results": results}, headers=responses.REPLAYED)
         return responses.json_response({"results": results}, status=202)
 
     async def _parsed(

@@ -16,7 +16,7 @@ from gateway.endpoints.shared import (
     TAKEN,
     TRACE,
 )
-from gateway.middleware.authorization import Permission, Reach
+from gateway.middleware.authorization import Budget, Permission, Reach
 from gateway.parsing.parameters import CANCEL_MANY, CANCEL_PARAMETERS, FOLLOW, LIST
 from gateway.schemas import response_schemas
 from gateway.streaming.sse import negotiate_event_stream
@@ -34,6 +34,7 @@ _AMEND = (
     "malformed-text", "not-watching", "version-conflict",
 )  # fmt: skip
 _REPLAYED = Header("Idempotent-Replayed", "`true`")
+_LOCATION = Header("Location", "Where the order is read")
 
 ENDPOINTS = (
     Endpoint(
@@ -44,9 +45,13 @@ ENDPOINTS = (
         tag="orders",
         summary="Submit an order",
         responses={
-            202: Response("The order is in the log, durably", response_schemas.Accepted),
+            202: Response(
+                "The order is in the log, durably", response_schemas.Accepted, (_LOCATION,)
+            ),
             200: Response(
-                "The key names an order already: this one", response_schemas.Accepted, (_REPLAYED,)
+                "The key names an order already: this one",
+                response_schemas.Accepted,
+                (_REPLAYED, _LOCATION),
             ),
         },
         problems=(*FORM, *_ORDER, *TAKEN, "unreadable-order", "archive-unavailable"),
@@ -76,7 +81,10 @@ ENDPOINTS = (
         responses={
             202: Response(
                 "One result an order; all good ones are in the log", response_schemas.BatchResults
-            )
+            ),
+            200: Response(
+                "The key names these orders already", response_schemas.BatchResults, (_REPLAYED,)
+            ),
         },
         problems=(*FORM, *TAKEN, "batch-size"),
         query=None,
@@ -98,7 +106,7 @@ ENDPOINTS = (
         "DELETE",
         "/api/orders",
         lambda handlers: handlers.commands.cancel_many,
-        Permission("cancel", Reach.LISTED),
+        Permission("cancel", Reach.LISTED, Budget.CANCEL_MANY),
         tag="orders",
         summary="Cancel many orders",
         responses={
@@ -139,7 +147,7 @@ ENDPOINTS = (
         "DELETE",
         "/api/orders/{id}",
         lambda handlers: handlers.commands.cancel,
-        Permission("cancel", Reach.IN_PATH),
+        Permission("cancel", Reach.IN_PATH, Budget.CANCEL),
         tag="orders",
         summary="Cancel an order",
         responses={200: Response("It is cancelled, now or before", response_schemas.Cancelled)},

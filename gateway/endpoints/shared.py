@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.endpoints.endpoint import Header, Response
+from gateway.endpoints.endpoint import LAST_EVENT_ID, Header, Response
 from gateway.parsing.order_request import IDEMPOTENCY_KEY
 from gateway.parsing.traceparent import TRACEPARENT
 from projections.views.schemas import Order
@@ -28,7 +28,7 @@ SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-man
 
 KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once")
 TRACE = Header(TRACEPARENT, "W3C Trace Context: the order's own trace links to it")
-LAST_ID = Header("Last-Event-ID", "Of a stream: the `id` that came last, to continue after it")
+LAST_ID = Header(LAST_EVENT_ID, "Of a stream: the `id` that came last, to continue after it")
 _ETAG = Header("ETag", "The order's version, such as If-Match takes")
 
 ORDER_NOW = Response("The order as it is now", Order, (_ETAG,))

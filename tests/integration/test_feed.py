@@ -46,6 +46,9 @@ class Page:
     def backlog(self) -> int:
         return self.held_back
 
+    def received(self) -> int:
+        return 0
+
     def close(self, code: int, _: str) -> None:
         self.closed, self.code = True, code
 

@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 from aiohttp import web
 
-from events.version import VERSION
 from gateway.api import orders
 from gateway.app import make_runner
 from gateway.http.problems import SAFE
@@ -85,7 +84,7 @@ async def test_every_answer_has_security_headers(redis_url: str) -> None:
 
 
 async def test_every_response_names_the_engine_and_no_library(redis_url: str) -> None:
-    expected = f"order-execution-engine/{VERSION}"
+    expected = "order-execution-engine"
     async with served(redis_url) as gateway:
         for path in ("/", "/docs", "/readyz", "/nowhere", "/healthz?" + "a" * 9000):
             async with gateway.http.get(gateway.url + path) as answer:

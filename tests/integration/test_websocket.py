@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from events.metrics import CUT_OFFS
-from gateway.streaming import transport, websocket
+from gateway.streaming import liveness, transport, websocket
 from projections.feed import feed as feeds
 from tests.support.http.served import Served, served
 from tests.support.log.played import after_submission, failed
@@ -308,7 +308,7 @@ async def test_a_slow_reader_is_cut_with_4408_and_others_are_not_held_up(redis_u
 async def test_a_closed_socket_of_a_silent_client_is_disconnected(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_S", 10 * HANG_S)  # which would end it too
+    monkeypatch.setattr(liveness, "CHECK_S", 10 * HANG_S)  # which would end it too
     async with served(redis_url) as gateway:
         monkeypatch.setattr(transport, "CLOSE_S", 0.05)
         async with raw_socket(gateway, f"/api/orders/execute?orderId={UNKNOWN}") as silent:

@@ -107,7 +107,8 @@ class Checker:
     def _operation(request: web.Request) -> Json | None:
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else ""
-        value: Json | None = openapi()["paths"].get(path, {}).get(request.method.lower())
+        method = "get" if request.method == "HEAD" else request.method.lower()
+        value: Json | None = openapi()["paths"].get(path, {}).get(method)
         return value
 
     def frame(self, path: str, text: str) -> None:
