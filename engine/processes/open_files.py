@@ -1,7 +1,7 @@
 """How many files and sockets a process may have open (RLIMIT_NOFILE), and what they are kept for.
 
-A process that has none left accepts no client. So streams end below the limit, and a part is kept for
-requests: orders, cancels, halts, health checks.
+A process that has none left accepts no client. So streams end below the limit, and a part is kept
+for requests: orders, cancels, halts, health checks.
 """
 
 from __future__ import annotations
