@@ -316,6 +316,39 @@ async def test_a_closed_socket_of_a_silent_client_is_disconnected(
             await silent.hung_up()
 
 
+async def test_a_client_that_answers_no_ping_is_closed_with_4408(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "CHECK_S", 0.2)
+    async with served(redis_url, heartbeat_ms=50) as gateway:
+        url = gateway.url + "/api/events"
+        mute = await gateway.http.ws_connect(url, autoping=False)
+        async with asyncio.timeout(HANG_S):
+            kinds = [message.type async for message in mute]
+        assert WSMsgType.PING in kinds
+        assert mute.close_code == 4408
+
+
+async def test_a_pong_is_heard_and_a_ping_is_answered(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(liveness, "CHECK_S", 0.2)
+    monkeypatch.setattr(transport.Socket, "heard", lambda socket: heard.append(socket.closed))
+    async with served(redis_url) as gateway:
+        async with gateway.http.ws_connect(gateway.url + "/api/events") as polite:
+            reading = asyncio.create_task(polite.receive())
+            await until(lambda: bool(heard))
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        mine = await gateway.http.ws_connect(gateway.url + "/api/events", autoping=False)
+        await mine.ping(b"mine")
+        async with asyncio.timeout(HANG_S):
+            pongs = (m.data async for m in mine if m.type is WSMsgType.PONG)
+            assert await anext(pongs) == b"mine"
+        await mine.close()
+
+
 async def flood(gateway: Served, events: int) -> None:
     """Many new orders."""
     body = {"orders": [{"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"}] * 500}
