@@ -58,6 +58,9 @@ async def test_idle_connections_make_room_for_requests(redis_url: str) -> None:
                 writer.write(b"POST /api/orders/execute HTTP/1.1\r\nX: ")
         assert (await gateway.get("/healthz"))[0] == 200
         await gateway.accepted()
+        server = gateway.runner.server
+        assert server is not None
+        await until(lambda: len(server.connections) <= 20)
         for _, writer in idle:
             writer.close()
 
