@@ -46,7 +46,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     streams = streams_max(files, settings.sockets_max)
     if streams < settings.sockets_max:
         structlog.get_logger().warning(
-            "the limit of open files allows fewer sockets and event streams than SOCKETS_MAX",
+            "open_files_low",
             open_files=files,
             sockets_max=settings.sockets_max,
             streams=streams,

@@ -82,7 +82,7 @@ class Connections:
         if now - self._logged_at >= LOG_S:
             self._logged_at = now
             structlog.get_logger().warning(
-                "too many connections: the one that stood still for longest was closed",
+                "idle_connections_closed",
                 limit=self._most,
                 closed=self._closed,
             )

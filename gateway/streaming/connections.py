@@ -71,11 +71,7 @@ class ConnectionLimiter:
         now = time.monotonic()
         if now - self._logged_at >= LOG_S:
             self._logged_at = now
-            structlog.get_logger().warning(
-                "sockets and event streams are refused: as many as SOCKETS_MAX or the limit of"
-                " open files allows are open",
-                open=len(self._open),
-            )
+            structlog.get_logger().warning("streams_refused", open=len(self._open))
 
     def cut(self, is_gone: Callable[[Principal], bool]) -> None:
         """Closes the connections of principals whose key is no longer valid."""

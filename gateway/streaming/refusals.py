@@ -7,6 +7,7 @@ unknown key or order, keeps its status, so that browsers stop.
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import hdrs, web
 
 from gateway.http.problems import RETRY_AFTER_S, Problem
@@ -22,7 +23,8 @@ def refuse_stream(request: web.Request, problem: Problem) -> web.Response:
         return refusal
     retry_after = refusal.headers.get(hdrs.RETRY_AFTER, str(RETRY_AFTER_S))
     body = f"retry: {int(retry_after) * 1000}\n\n".encode()
-    body += SSE.notice({"event": "problem"} | problem.document())
+    assert isinstance(refusal.body, bytes)
+    body += SSE.notice({"event": "problem"} | msgspec.json.decode(refusal.body))
     body += SSE.notice({"event": "close", "code": LATER, "reason": problem.code})
     headers = HEADERS | problem.headers | {hdrs.RETRY_AFTER: retry_after}
     response = web.Response(body=body, headers=headers)
