@@ -34,9 +34,9 @@ class Failure(Enum):
     """A request without an answer."""
 
     NOT_SENT = "not sent"
-    """No connection: the request reached nobody."""
+    """No connection: the request was not sent."""
     BROKEN = "broken"
-    """The connection was reset, or silent, or what came is no HTTP or no JSON."""
+    """The connection was reset, or silent, or what came is not HTTP or not JSON."""
 
 
 class Answer(NamedTuple):
@@ -61,7 +61,7 @@ class Action(Enum):
     REFUSED = "refused"
     """It speaks about the request."""
     STRANGER = "stranger"
-    """What answers is no gateway."""
+    """What answers is not a gateway."""
     UNREACHABLE = "unreachable"
 
 

@@ -40,7 +40,7 @@ SILENCE_S = 10.0
 """Above the interval of heartbeats."""
 RECONNECT_S = 0.5
 TEXT = "text/plain"
-"""Media type of an answer that is no JSON, and the member that its text is returned as."""
+"""Media type of an answer other than JSON, and the member that its text is returned as."""
 REMEDY = "start one with `make run`, or name the DATA_DIR of the one that runs"
 REPEAT = "ask for its state, or repeat it: it may be done twice"
 
@@ -103,7 +103,7 @@ class Transport:
         """Asks until there is an answer that speaks about the request.
 
         `repeatable`: whether it may be done twice; `unknown`: how to find out what became of it;
-        `accepts`: whether an answer counts that is no JSON, or no success. `options` are those of
+        `accepts`: whether to take an answer other than JSON, or a failure. `options` are those of
         `aiohttp.ClientSession.request`. Raises RefusedError, UnreachableError, or
         OutcomeUnknownError.
         """
