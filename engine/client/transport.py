@@ -214,12 +214,12 @@ def _read(response: aiohttp.ClientResponse, raw: bytes) -> tuple[Answer, Json]:
             body = json.loads(raw)
         except ValueError:
             body = None
-    found: Json = body if isinstance(body, dict) else {}
+    document: Json = body if isinstance(body, dict) else {}
     if media == TEXT:
-        found = {TEXT: raw.decode(errors="replace")}
+        document = {TEXT: raw.decode(errors="replace")}
     after = response.headers.get("Retry-After", "")
     complete = isinstance(body, dict)
-    return Answer(response.status, media, str(found.get("code", "")), after, complete), found
+    return Answer(response.status, media, str(document.get("code", "")), after, complete), document
 
 
 def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer:

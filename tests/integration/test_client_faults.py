@@ -99,14 +99,14 @@ async def test_streams_resume_after_a_fault_without_a_gap(
     gateway: Served, proxy: FaultyProxy, fault: Fault
 ) -> None:
     feed: list[Event] = []
-    one: list[Event] = []
+    single: list[Event] = []
     order_id = await gateway.accepted()
     async with patient(proxy) as client:
         tasks = [
             asyncio.create_task(collect(client.events(after=0), feed)),
-            asyncio.create_task(collect(client.follow(order_id), one)),
+            asyncio.create_task(collect(client.follow(order_id), single)),
         ]
-        await until(lambda: len(feed) == len(one) == 1)
+        await until(lambda: len(feed) == len(single) == 1)
         proxy.misbehave(fault, TIMES)
         await gateway.append(order_id, *after_submission())
         await until(lambda: len(feed) == 6)
@@ -115,7 +115,7 @@ async def test_streams_resume_after_a_fault_without_a_gap(
         tasks[0].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     assert [event.frame.position for event in feed] == list(range(1, 7))
-    assert [event.frame.version for event in one] == list(range(1, 7))
+    assert [event.frame.version for event in single] == list(range(1, 7))
 
 
 async def test_a_half_open_socket_is_replaced_after_silence(
