@@ -117,7 +117,7 @@ class Transport:
                 verdict = judge(outcome, reached=self._reached, now_s=time.time())
             unclear = unclear or (verdict.may_be_done and method != "GET")
             if verdict.action is Action.RETURN:
-                self._found()
+                self._mark_reached()
                 return body
             wait_s = pause_s(retries, verdict.after_s)
             over = time.monotonic() + wait_s - began > self._patience_s
@@ -155,7 +155,7 @@ class Transport:
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 outcome = Failure.BROKEN
             else:
-                self._found()
+                self._mark_reached()
                 return Stream(socket, self._silence_s)
             verdict = judge(outcome, reached=self._reached, now_s=time.time())
             wait_s = pause_s(retries, verdict.after_s)
@@ -170,7 +170,7 @@ class Transport:
     def _patience_s(self) -> float:
         return self._retry_for_s if self._reached else min(self._retry_for_s, FIRST_FOR_S)
 
-    def _found(self) -> None:
+    def _mark_reached(self) -> None:
         self._reached, self._missed = True, False
 
     def _miss(self, outcome: Answer | Failure) -> None:
