@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -32,6 +32,8 @@ from gateway.endpoints.handlers import Handlers
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http import request_id, response_headers
 from gateway.http.access_log import AccessLog
+from gateway.http.connections import Connections
+from gateway.http.expectations import answer_expectation
 from gateway.http.problems import Problem
 from gateway.http.protocol import Runner
 from gateway.middleware.auth import Authenticator
@@ -44,6 +46,7 @@ from gateway.spec.html import CSP, page
 from gateway.spec.openapi import openapi
 from gateway.streaming import sse, websocket
 from gateway.streaming.connections import ConnectionLimiter
+from gateway.streaming.refusals import refuse_stream
 from gateway.streaming.sse import Streams
 from gateway.streaming.websocket import Sockets
 from projections.feed.feed import Feed
@@ -63,6 +66,9 @@ SHUTDOWN_S = 0.5
 """The time for open requests to finish, after streams and sockets are closed."""
 STOP_S = sse.SHUTDOWN_S + websocket.SHUTDOWN_S + SHUTDOWN_S
 """The longest that a stop takes."""
+
+Refuse = Callable[[web.Request, Problem], web.Response]
+"""The response to a refused request."""
 
 _CODES = {int(status): str(int(status)) for status in HTTPStatus}
 
@@ -155,16 +161,22 @@ async def _background(
 
 
 def make_runner(
-    app: web.Application, *, idle_s: float = IDLE_S, access_log: bool = False
+    app: web.Application,
+    *,
+    idle_s: float = IDLE_S,
+    access_log: bool = False,
+    connections_max: int = 0,
 ) -> Runner:
     """The server of the application. Signals are the caller's.
 
     A connection that sends no complete request head for `idle_s` is closed, however slowly its
-    bytes arrive. Raises UnknownRoute for a route that is not an endpoint.
+    bytes arrive. `connections_max`: of clients at once, 0 is any number; above it the one that has
+    stood still for longest is closed. Raises UnknownRoute for a route that is not an endpoint.
     """
     check_routes(app)
     return Runner(
         app,
+        Connections(connections_max),
         access_log=logging.getLogger("aiohttp.access") if access_log else None,
         access_log_class=AccessLog,
         handle_signals=False,
@@ -180,6 +192,7 @@ def check_routes(app: web.Application) -> None:
     """Raises UnknownRoute for a route that was added to the router beside the endpoints."""
     known = {*ENDPOINTS, (hdrs.METH_ANY, "/{path}")}
     known |= {(hdrs.METH_ANY, path) for _, path in ENDPOINTS}
+    known |= {(method, e.path) for e in ENDPOINTS.values() for method in e.methods}
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -195,23 +208,30 @@ def _add_routes(
     allowed: dict[str, list[str]] = {}
     for endpoint in ENDPOINTS.values():
         handler = guard.of(endpoint.permission, endpoint.handler(handlers))
-        measured = _metered(endpoint, _guarded(handler, origin_guard))
-        app.router.add_route(endpoint.method, _route_of(endpoint.path), measured)
-        allowed.setdefault(endpoint.path, []).append(endpoint.method)
+        refuse = refuse_stream if endpoint.resumes else _refuse
+        measured = _metered(endpoint, _guarded(handler, origin_guard, refuse))
+        for method in endpoint.methods:
+            _route(app, method, _route_of(endpoint.path), measured)
+            allowed.setdefault(endpoint.path, []).append(method)
 
-    def refuse(path: str) -> Handler:
-        allow = ", ".join(allowed[path])
+    def not_allowed(path: str) -> Handler:
+        allow = ", ".join((*allowed[path], hdrs.METH_OPTIONS))
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if origin_guard.asked_for(request):
-                return web.Response(status=204, headers=origin_guard.preflight(allow))
+            if request.method == hdrs.METH_OPTIONS:
+                preflight = origin_guard.preflight(allow) if origin_guard.asked_for(request) else {}
+                return web.Response(status=204, headers={hdrs.ALLOW: allow} | preflight)
             raise Problem("method-not-allowed", f"allowed: {allow}", headers={hdrs.ALLOW: allow})
 
         return handle
 
     for path in allowed:
-        app.router.add_route("*", _route_of(path), _guarded(refuse(path), origin_guard))
-    app.router.add_route("*", "/{path:.*}", _guarded(_not_found, origin_guard))
+        _route(app, hdrs.METH_ANY, _route_of(path), _guarded(not_allowed(path), origin_guard))
+    _route(app, hdrs.METH_ANY, "/{path:.*}", _guarded(_not_found, origin_guard))
+
+
+def _route(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    app.router.add_route(method, path, handler, expect_handler=answer_expectation)
 
 
 def _route_of(path: str) -> str:
@@ -236,7 +256,11 @@ def _metered(endpoint: Endpoint, handle: Handler) -> Handler:
     return measured
 
 
-def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
+def _refuse(_: web.Request, problem: Problem) -> web.Response:
+    return problem.response()
+
+
+def _guarded(handler: Handler, guard: OriginGuard, refuse: Refuse = _refuse) -> Handler:
     """Checks Host and Origin, and turns every exception into a problem document."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -252,7 +276,7 @@ def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
             guard.check(request)
             response = await handler(request)
         except Problem as problem:
-            response = problem.response()
+            response = refuse(request, problem)
         except web.HTTPRequestEntityTooLarge:
             response = Problem("payload-too-large", f"at most {BODY_BYTES} bytes").response()
         except (ConnectionError, asyncio.CancelledError):
@@ -261,7 +285,7 @@ def _guarded(handler: Handler, guard: OriginGuard) -> Handler:
             structlog.get_logger().exception(
                 "request_failed", path=request.path, order_id=request.match_info.get("id")
             )
-            response = Problem("internal").response()
+            response = refuse(request, Problem("internal"))
         if (headers := response_headers.of(request)) and not response.prepared:
             response.headers.update(headers)
         return response

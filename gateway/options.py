@@ -41,8 +41,9 @@ class GatewayOptions:
     """The block explorer that orders link to: see `projections.views.explorer`."""
     heartbeat_ms: int = 5000
     """Between two heartbeats of an idle stream."""
-    slow_s: float = 5.0
-    """How long a client may take to receive 256 KiB before its connection is closed."""
+    slow_s: float = 20.0
+    """How long a client with more than 256 KiB before it may receive nothing of it before its
+    connection is closed."""
     stuck_after_s: float = 20.0
     """How long a stage may stand still before /readyz reports it."""
     hosts: Collection[str] = ()

@@ -4,24 +4,24 @@ Keep `event.frame.cursor` where you keep what you made of the event: `after=` go
 whatever happened meanwhile. The client itself reconnects and resumes.
 """
 
-import asyncio
-import os
 import sys
 
-from engine.client import Client
+from engine.client.session import client_of, run_with_gateway
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
+URL = sys.argv[1] if len(sys.argv) > 1 else ""
+"""Empty: the engine that DATA_DIR or PORT names."""
 COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 
 
-async def main() -> None:
-    async with Client(URL, os.environ.get("API_KEY", "")) as client:
+async def main() -> int:
+    async with client_of(URL) as client:
         left = COUNT
         async for event in client.events(after=0):
             print(event.frame.position, event.order_id, event.name)
             left -= 1
             if not left:
-                return
+                break
+    return 0
 
 
-asyncio.run(main())
+sys.exit(run_with_gateway(main()))

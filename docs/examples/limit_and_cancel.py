@@ -1,16 +1,16 @@
 """A limit order that waits, is amended, and is called off: `python limit_and_cancel.py [URL]`."""
 
-import asyncio
-import os
 import sys
 
-from engine.client import Client, NewOrder, RefusedError
+from engine.client import NewOrder, RefusedError
+from engine.client.session import client_of, run_with_gateway
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
+URL = sys.argv[1] if len(sys.argv) > 1 else ""
+"""Empty: the engine that DATA_DIR or PORT names."""
 
 
-async def main() -> None:
-    async with Client(URL, os.environ.get("API_KEY", "")) as client:
+async def main() -> int:
+    async with client_of(URL) as client:
         limit = NewOrder("SOL", "USDC", "1.5", type="limit", target_price="1000")
         order_id = (await client.submit(limit)).order_id
         async for event in client.follow(order_id):
@@ -24,6 +24,7 @@ async def main() -> None:
             await client.amend(order_id, order.version, {"targetPrice": "800"})
         except RefusedError as refused:
             print(f"refused: {refused.code}")
+    return 0
 
 
-asyncio.run(main())
+sys.exit(run_with_gateway(main()))

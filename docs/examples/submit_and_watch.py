@@ -1,16 +1,16 @@
 """Submit one order and watch it to its end: `python submit_and_watch.py [URL]`."""
 
-import asyncio
-import os
 import sys
 
-from engine.client import Client, NewOrder
+from engine.client import NewOrder
+from engine.client.session import client_of, run_with_gateway
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
+URL = sys.argv[1] if len(sys.argv) > 1 else ""
+"""Empty: the engine that DATA_DIR or PORT names."""
 
 
-async def main() -> None:
-    async with Client(URL, os.environ.get("API_KEY", "")) as client:
+async def main() -> int:
+    async with client_of(URL) as client:
         accepted = await client.submit(NewOrder("SOL", "USDC", "1.5", slippage_bps=30))
         async for event in client.follow(accepted.order_id):
             print(f"{event.status:<10} {event.name}")
@@ -18,7 +18,9 @@ async def main() -> None:
         if order.status == "confirmed":
             print(f"{order.amount_in} {order.token_in} gave {order.amount_out} {order.token_out}")
         else:
-            sys.exit(f"{order.status}: {order.reason}")
+            print(f"{order.status}: {order.reason}", file=sys.stderr)
+            return 1
+    return 0
 
 
-asyncio.run(main())
+sys.exit(run_with_gateway(main()))

@@ -13,7 +13,7 @@ Imports no process and no command. Public: what is exported here, and `session` 
 
 from engine.client.api import Client
 from engine.client.events import Event
-from engine.client.refusals import LostError, RefusedError, UnreachableError
+from engine.client.refusals import LostError, OutcomeUnknownError, RefusedError, UnreachableError
 from engine.client.requests import Filters, NewOrder
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Filters",
     "LostError",
     "NewOrder",
+    "OutcomeUnknownError",
     "RefusedError",
     "UnreachableError",
 ]

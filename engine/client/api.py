@@ -15,15 +15,17 @@ from urllib.parse import quote
 import msgspec
 
 from engine.client.events import Event, event_of
-from engine.client.refusals import LostError, RefusedError
-from engine.client.requests import Filters, NewOrder, Whole
-from engine.client.transport import RECONNECT_S, Json, Transport, frames_of
+from engine.client.refusals import LostError, RefusedError, UnreachableError
+from engine.client.requests import Filters, Json, NewOrder, Whole
+from engine.client.retry_policy import Answer
+from engine.client.transport import RECONNECT_S, TEXT, Transport
 from gateway.schemas import response_schemas
 from projections.views.event_schemas import Lost
 from projections.views.schemas import Order, Shape
 
 T = TypeVar("T", bound=Shape)
 PAGE = 500
+_READ_IT = "read the order: its status and version tell whether it was done"
 ALL = Filters()
 OnLost = Callable[[Lost], None]
 
@@ -107,10 +109,14 @@ class Client(Transport):
     async def amend(self, order_id: str, version: int, terms: dict[str, Any]) -> Order:
         """Changes `targetPrice` or `expiresAt` of an order that waits, if it is at `version`.
 
-        Tried once: where the outcome is not known, that version may be another one by now.
+        Tried again only where it was not done: that version may be another one by now.
         """
         body = terms | {"version": version}
-        return _as(Order, await self.ask("PATCH", f"/api/orders/{order_id}", json=body, tries=1))
+        path = f"/api/orders/{order_id}"
+        return _as(
+            Order,
+            await self.ask("PATCH", path, json=body, repeatable=False, unknown=_READ_IT),
+        )
 
     # -- the market and the engine -------------------------------------------------------------
 
@@ -129,7 +135,14 @@ class Client(Transport):
 
     async def ready(self) -> response_schemas.Readiness:
         """Returns what /readyz says, ready or not."""
-        return _as(response_schemas.Readiness, (await self.request("GET", "/readyz"))[1])
+        return _as(
+            response_schemas.Readiness, await self.ask("GET", "/readyz", accepts=_is_readiness)
+        )
+
+    async def metrics(self) -> str:
+        """Returns what /metrics says, in the text format of Prometheus."""
+        answer = await self.ask("GET", "/metrics", accepts=_is_text)
+        return str(answer[TEXT])
 
     async def halt(self, reason: str, actor: str = "") -> response_schemas.EngineState:
         """Let nothing be sent and no trigger fire from now on."""
@@ -158,7 +171,10 @@ class Client(Transport):
 
     async def _parked(self, order_id: str, act: str, words: dict[str, str]) -> Order:
         path = f"/api/admin/parked/{order_id}/{act}"
-        return _as(Order, await self.ask("POST", path, json=words, tries=1))
+        return _as(
+            Order,
+            await self.ask("POST", path, json=words, repeatable=False, unknown=_READ_IT),
+        )
 
     # -- events --------------------------------------------------------------------------------
 
@@ -166,16 +182,16 @@ class Client(Transport):
         """Yields every event of one order from the first on, until it ended. Reconnects."""
         seen = 0
         while True:
-            socket = await self.connect("/api/orders/execute", orderId=order_id)
-            async for raw in frames_of(socket):
+            stream = await self.connect("/api/orders/execute", orderId=order_id)
+            async for raw in stream.frames():
                 if raw.get("event") == "notice":  # what was seen may be void
                     seen = 0
                 if raw.get("version", 0) > seen:
                     seen = raw["version"]
                     yield event_of(raw)
-            if socket.close_code == 1000:
+            if stream.code == 1000:
                 return
-            _check_closed(socket.close_code, order_id)
+            _check_closed(stream.code, order_id)
             await asyncio.sleep(RECONNECT_S)
 
     async def events(
@@ -189,8 +205,8 @@ class Client(Transport):
         """
         cursor = str(await self.position()) if after is None else str(after)
         while True:
-            socket = await self.connect("/api/events", after=cursor, **filters)
-            async for raw in frames_of(socket):
+            stream = await self.connect("/api/events", after=cursor, **filters)
+            async for raw in stream.frames():
                 if "orderId" in raw:
                     yield event_of(raw)
                 elif raw.get("recovered") is False:
@@ -199,7 +215,7 @@ class Client(Transport):
                         raise LostError(lost)
                     on_lost(lost)
                 cursor = raw.get("cursor", cursor)  # once it was handled: heartbeats count too
-            _check_closed(socket.close_code, "")
+            _check_closed(stream.code, "")
             await asyncio.sleep(RECONNECT_S)
 
     async def position(self) -> int:
@@ -207,8 +223,19 @@ class Client(Transport):
         return (await self.ready()).log.position or 0
 
     async def _keyed(self, path: str, content: Json, key: str) -> Json:
-        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        return await self.ask("POST", path, json=content, headers=headers)
+        key = key or secrets.token_hex(16)
+        unknown = f"submit the same again with Idempotency-Key {key}: it returns what was accepted"
+        headers = {"Idempotency-Key": key}
+        return await self.ask("POST", path, json=content, headers=headers, unknown=unknown)
+
+
+def _is_readiness(_: Answer, body: Json) -> bool:
+    """A gateway that is not ready says so with status 503."""
+    return "log" in body and "status" in body
+
+
+def _is_text(answer: Answer, body: Json) -> bool:
+    return answer.status == 200 and TEXT in body
 
 
 def _check_closed(code: int | None, order_id: str) -> None:
@@ -221,7 +248,11 @@ def _check_closed(code: int | None, order_id: str) -> None:
 
 
 def _as(shape: type[T], answer: Json) -> T:
-    return msgspec.convert(answer, shape, strict=False)
+    try:
+        return msgspec.convert(answer, shape, strict=False)
+    except msgspec.ValidationError as error:
+        msg = f"what answers is not a gateway of this build: {error}"
+        raise UnreachableError(msg) from None
 
 
 def _json(struct: msgspec.Struct) -> Json:

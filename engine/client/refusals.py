@@ -11,6 +11,17 @@ class UnreachableError(Exception):
     """No gateway answers at the URL, or it stopped answering; the message is one line."""
 
 
+class OutcomeUnknownError(UnreachableError):
+    """What was asked may have been done or not; the message says how to find out."""
+
+    def __init__(self, line: str, *, idempotency_key: str = "", order_id: str = "") -> None:
+        super().__init__(line)
+        self.idempotency_key = idempotency_key
+        """Submitting the same again under this key returns the order, if there is one."""
+        self.order_id = order_id
+        """Under which the order may be found, where the gateway named it."""
+
+
 class RefusedError(Exception):
     """What the gateway refuses, as one line; `problem` is its RFC 9457 document."""
 

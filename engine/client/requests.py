@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+Json = dict[str, Any]
+"""A JSON object."""
 
 Whole = str | int | Decimal
 """Whole tokens: exact, so no float."""

@@ -8,10 +8,13 @@ from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.client import Client, RefusedError, UnreachableError
+from engine.client import Client, OutcomeUnknownError, RefusedError, UnreachableError
 from engine.embedded.data_dir import running
 from engine.setting_parser import SettingsError
-from engine.settings import Settings
+from engine.settings import Settings, load
+
+UNKNOWN_EXIT = 4
+"""Exit code of a command that may have been carried out or not."""
 
 PORT = Settings().port
 """Who leaves it at that may mean any engine."""
@@ -21,12 +24,15 @@ def run_with_gateway(work: Coroutine[Any, Any, int]) -> int:
     """Runs a command; prints in one line what the gateway refuses, or that it does not answer."""
     try:
         return asyncio.run(work)
+    except SettingsError as error:
+        print(f"engine: {error}", file=sys.stderr)
+        return 2
     except (RefusedError, UnreachableError) as error:
         hint = ""
         if isinstance(error, RefusedError) and error.code == "unauthenticated":
             hint = " (say it in API_KEY; `engine keys create` makes one)"
         print(f"engine: {error}{hint}", file=sys.stderr)
-        return 1
+        return UNKNOWN_EXIT if isinstance(error, OutcomeUnknownError) else 1
 
 
 def gateway_url(settings: Settings) -> str:
@@ -45,3 +51,11 @@ def gateway_url(settings: Settings) -> str:
 def connect(settings: Settings) -> Client:
     """Returns a client of the gateway of this DATA_DIR, not entered yet."""
     return Client(gateway_url(settings), settings.api_key)
+
+
+def client_of(url: str = "") -> Client:
+    """Returns a client of the gateway at `url`, or else of the engine that DATA_DIR and PORT name,
+    with the key of API_KEY; not entered yet. Raises SettingsError.
+    """
+    settings = load()
+    return Client(url or gateway_url(settings), settings.api_key)

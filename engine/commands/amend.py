@@ -15,7 +15,7 @@ from engine.terminal.order_expiry import add_expiry, expiry
 
 HELP = "change the price or the expiry of an order while it waits"
 EXAMPLES = ("engine amend 01a21e50-41f2-7000-9b84-c17e942321be --target-price 151.5",)
-EXITS = {0: "changed", 1: "refused, or no gateway"}
+EXITS = {0: "changed", 1: "refused, or no gateway", 4: "the outcome is unknown"}
 
 NO_EXPIRY = "none"
 

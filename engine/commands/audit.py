@@ -14,6 +14,7 @@ from typing import Any
 from engine.embedded.stores import gc_disabled, reading, records
 from engine.settings import Settings
 from engine.terminal import argument_types, timeline
+from engine.terminal.counts import counted
 from engine.terminal.progress import progress_bar
 from events.archive import Archive, Page
 from events.archive.history import Gap, GivenUp, everything, order_history
@@ -205,9 +206,11 @@ def _verdict(verdict: Verdict, seconds: float) -> dict[str, object]:
 
 def _tell(verdict: Verdict, seconds: float) -> None:
     lag = max(0, verdict.head - verdict.archived)
-    print(f"{verdict.events:,} events of {verdict.orders:,} orders read in {seconds:.1f} s")
-    print(f"archived through {verdict.archived:,}, head {verdict.head:,}, lag {lag:,} events")
-    print(f"{verdict.compared:,} events compared in log and archive")
+    read = f"{counted(verdict.events, 'event')} of {counted(verdict.orders, 'order')}"
+    print(f"{read} read in {seconds:.1f} s")
+    behind = f"lag {counted(lag, 'event')}"
+    print(f"archived through {verdict.archived:,}, head {verdict.head:,}, {behind}")
+    print(f"{counted(verdict.compared, 'event')} compared in log and archive")
     for problem in verdict.problems[:SHOWN]:
         order = f" order {problem.order_id}" if problem.order_id else ""
         key = f" {problem.key}" if problem.key not in ("", problem.order_id) else ""
@@ -220,7 +223,7 @@ def _tell(verdict: Verdict, seconds: float) -> None:
         print(f"position {loss.position}{order}: lost, accepted {when}{why}: {loss.detail}")
     if not verdict.problems and verdict.accepted:
         count = len(verdict.accepted)
-        print(f"sound, {count:,} events accepted as lost at {verdict.accepted_at}")
+        print(f"sound, {counted(count, 'event')} accepted as lost at {verdict.accepted_at}")
         return
     if not verdict.problems:
         print("sound")
@@ -264,12 +267,13 @@ async def _replay(settings: Settings, args: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         print(
-            f"{replay.events:,} events of {replay.orders:,} orders,"
+            f"{counted(replay.events, 'event')} of {counted(replay.orders, 'order')},"
             f" positions {replay.first} to {replay.last},"
             f" {result['eventsPerSecond']:,} events/s\nstate {result['stateHash']}"
         )
         if args.check:
-            print(f"{replay.checked:,} decisions made again, {len(replay.mismatches)} differ")
+            checked = counted(replay.checked, "decision")
+            print(f"{checked} made again, {len(replay.mismatches)} differ")
             for mismatch in replay.mismatches[:3]:
                 print(
                     f"position {mismatch.position} order {mismatch.order_id}:"

@@ -21,7 +21,7 @@ EXAMPLES = (
     'engine cancel 01a21e50-41f2-7000-9b84-c17e942321be --reason "changed my mind"',
     "engine cancel --all --status watching --token BONK",
 )
-EXITS = {0: "all cancelled", 1: "no gateway", 3: "some were not"}
+EXITS = {0: "all cancelled", 1: "no gateway", 3: "some were not", 4: "the outcome is unknown"}
 
 Results = AsyncGenerator[dict[str, Any]]
 

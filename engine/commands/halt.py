@@ -9,7 +9,7 @@ from engine.terminal.operator_name import whoami
 
 HELP = "stop sends and triggers until `engine resume`; cancels still work"
 EXAMPLES = ('engine halt --reason "prices look odd"',)
-EXITS = {0: "halted", 1: "refused, or no gateway"}
+EXITS = {0: "halted", 1: "refused, or no gateway", 4: "the outcome is unknown"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

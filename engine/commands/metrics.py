@@ -3,10 +3,9 @@
 import argparse
 import json
 
-from engine.client.session import gateway_url, run_with_gateway
-from engine.client.transport import authorization
+from engine.client import Client
+from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
-from events.secret import SecretText
 
 HELP = "show the metrics of the running engine, or all of them as documentation"
 EXAMPLES = (
@@ -45,20 +44,12 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(), end="")
         return 0
-    return run_with_gateway(_show(gateway_url(settings), settings.api_key, as_json=args.json))
+    return run_with_gateway(_show(connect(settings), as_json=args.json))
 
 
-async def _show(url: str, api_key: SecretText, *, as_json: bool) -> int:
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=10)
-    headers = authorization(api_key)
-    async with (
-        aiohttp.ClientSession(timeout=timeout, headers=headers) as client,
-        client.get(f"{url}/metrics") as answer,
-    ):
-        answer.raise_for_status()
-        text = await answer.text()
+async def _show(gateway: Client, *, as_json: bool) -> int:
+    async with gateway as client:
+        text = await client.metrics()
     if not as_json:
         print(text, end="")
         return 0

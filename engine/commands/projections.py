@@ -10,6 +10,7 @@ import asyncpg
 from engine.embedded.backends import backends
 from engine.embedded.stores import gc_disabled, reading
 from engine.settings import Settings
+from engine.terminal.counts import counted
 from engine.terminal.progress import progress_bar
 from projections.postgres.rebuild import RebuildError, rebuild
 
@@ -44,7 +45,8 @@ async def _rebuild(settings: Settings, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**done._asdict(), "seconds": round(seconds, 3), "eventsPerSecond": rate}))
     else:
-        print(f"{done.orders:,} orders rebuilt from {done.events:,} events, {rate:,} events/s")
+        events = counted(done.events, "event")
+        print(f"{counted(done.orders, 'order')} rebuilt from {events}, {rate:,} events/s")
     return 0
 
 

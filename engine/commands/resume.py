@@ -9,7 +9,7 @@ from engine.terminal.operator_name import whoami
 
 HELP = "end a halt"
 EXAMPLES = ("engine resume",)
-EXITS = {0: "running", 1: "refused, or no gateway"}
+EXITS = {0: "running", 1: "refused, or no gateway", 4: "the outcome is unknown"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

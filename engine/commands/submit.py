@@ -26,6 +26,7 @@ EXITS = {
     0: "taken; with --watch confirmed",
     1: "refused, or no gateway",
     3: "with --watch: it ended otherwise",
+    4: "the outcome is unknown",
 }
 
 
@@ -81,6 +82,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--client-order-id", help="client order ID; using it again returns the same order"
     )
+    parser.add_argument(
+        "--idempotency-key",
+        default="",
+        help="using it again submits nothing, and returns the order",
+    )
     parser.add_argument("--watch", action="store_true", help="follow the order to its end")
     parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
@@ -121,7 +127,7 @@ def order_of(args: argparse.Namespace) -> NewOrder:
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:
     async with gateway as client:
-        answer = msgspec.to_builtins(await client.submit(order))
+        answer = msgspec.to_builtins(await client.submit(order, key=args.idempotency_key))
         if args.json or not args.watch:
             print(json.dumps(answer) if args.json else answer["orderId"], flush=True)
         if not args.watch:

@@ -7,8 +7,9 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
-from engine.client import Client
+from engine.client import Client, RefusedError, UnreachableError
 from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal import event_lines
@@ -16,6 +17,9 @@ from engine.terminal.argument_types import order_id
 from engine.terminal.blockers import told
 from projections.feed.cursors import CursorError, parse_cursor
 from projections.views.event_schemas import Lost
+
+if TYPE_CHECKING:
+    from engine.terminal.order_table import Board
 
 HELP = "follow one order to its end, or everything until Ctrl-C"
 EXAMPLES = (
@@ -58,9 +62,10 @@ async def _live(gateway: Client, args: argparse.Namespace) -> int:
 
     from engine.terminal.order_table import Board, table
 
-    board = Board()
     async with gateway as client:
-        after = args.after or str(max(0, (await client.position()) - RECENT))
+        position = await client.position()
+        board = Board(live_after=position)
+        after = args.after or str(max(0, position - RECENT))
         with Live(auto_refresh=False, vertical_overflow="crop") as live:
 
             def draw() -> None:
@@ -68,7 +73,7 @@ async def _live(gateway: Client, args: argparse.Namespace) -> int:
                 drawn = table(board, room, time.monotonic(), live.console.width)
                 live.update(drawn, refresh=True)
 
-            async with told(client), drawing(draw):
+            async with told(client), drawing(draw), filling(client, board):
                 async for event in client.events(after, on_lost=_lost):
                     board.take(event.raw, time.monotonic())
     return 0
@@ -91,6 +96,26 @@ async def drawing(draw: Callable[[], None]) -> AsyncIterator[None]:
         await asyncio.wait([work])
 
 
+@contextlib.asynccontextmanager
+async def filling(client: Client, board: "Board") -> AsyncIterator[None]:
+    """For the length of a block, read how orders began that had begun before the first event."""
+
+    async def again() -> None:
+        while True:
+            for order in board.headless():
+                with contextlib.suppress(RefusedError, UnreachableError):
+                    history = await client.history(order)
+                    board.fill(order, [event.raw for event in history])
+            await asyncio.sleep(DRAW_S)
+
+    work = asyncio.create_task(again())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+
+
 async def _watch(gateway: Client, args: argparse.Namespace) -> int:
     async with gateway as client:
         if args.order:
@@ -99,7 +124,7 @@ async def _watch(gateway: Client, args: argparse.Namespace) -> int:
             events = client.events(args.after or None, on_lost=_lost)
         async with told(client):
             async for event in events:
-                text = event_lines.line(event.raw, with_order=not args.order)
+                text = event_lines.line(event.raw)
                 print(json.dumps(event.raw) if args.json else text, flush=True)
     return 0
 

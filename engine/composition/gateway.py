@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
+from engine.processes.open_files import raise_limit, share_out, streams_max
 from engine.recovery.idempotency_upgrade import keep_names
 from engine.recovery.settle import settler
 from engine.settings import Settings
@@ -40,6 +41,16 @@ def keys_required(settings: Settings) -> bool:
 
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Serves HTTP and WebSocket until `stop`."""
+    files = raise_limit()
+    plan = share_out(files)
+    streams = streams_max(files, settings.sockets_max)
+    if streams < settings.sockets_max:
+        structlog.get_logger().warning(
+            "open_files_low",
+            open_files=files,
+            sockets_max=settings.sockets_max,
+            streams=streams,
+        )
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=LINGER_S)
     log.before_joining = lambda: keep_names(log, settings.database_url)
@@ -64,15 +75,17 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         rates=Rates(settings.rate_limit_per_s, settings.rate_limit_burst)
         if settings.rate_limit_per_s
         else None,
-        sockets_max=settings.sockets_max,
+        sockets_max=streams,
         sockets_max_each=settings.sockets_max_each,
     )
-    runner = make_runner(make_app(options), access_log=settings.access_log)
+    runner = make_runner(
+        make_app(options), access_log=settings.access_log, connections_max=plan.connections
+    )
     opening = asyncio.create_task(open_log(settings, log, stop))
     try:
         await runner.setup()
         # The port opens before the log does: /readyz says what is missing.
-        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        await web.TCPSite(runner, settings.host, settings.port, backlog=plan.backlog).start()
         await opening
         tune()
         async with trading.live(True):

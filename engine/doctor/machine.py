@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.embedded import binaries
 from engine.embedded.backends import missing
+from engine.processes.open_files import limits, streams_max
 from engine.processes.program import StartError
 from engine.settings import Settings
 
@@ -29,6 +30,7 @@ def look(settings: Settings, *, runs: bool, apart: bool) -> Iterator[Finding]:
     yield ok("python", f"{platform.python_version()} on {platform.system()}")
     yield from _folder(settings.data_dir)
     yield _disk(settings.data_dir)
+    yield _open_files(settings)
     yield from _secrets(settings)
     if runs or apart:
         yield skipped("ports", "the engine's own, where it runs")
@@ -69,6 +71,17 @@ def _disk(path: Path) -> Finding:
     if free < DISK_FAILED:
         return failed("disk", detail, mend)
     return warning("disk", detail, mend) if free < DISK_WARNING else ok("disk", detail)
+
+
+def _open_files(settings: Settings) -> Finding:
+    """Whether the gateway may open as many sockets as the settings say."""
+    _, hard = limits()
+    streams = streams_max(hard, settings.sockets_max)
+    if streams >= settings.sockets_max:
+        return ok("open files", f"at most {hard}: room for {streams} sockets and event streams")
+    detail = f"at most {hard} leave {streams} of SOCKETS_MAX={settings.sockets_max}"
+    mend = "raise the hard limit (`ulimit -Hn`, LimitNOFILE of systemd), or lower SOCKETS_MAX"
+    return warning("open files", detail, mend)
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

@@ -73,6 +73,17 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "trigger_books_rebuilt": Line("error", "A bug met the watcher, which begins again"),
     },
     "HTTP": {
+        "open_files_low": Line(
+            "warning",
+            "The limit of `open_files` allows `streams` sockets and event streams, fewer than"
+            " SOCKETS_MAX",
+        ),
+        "idle_connections_closed": Line(
+            "warning", "Above `limit` connections, the longest idle were closed; `closed` since"
+        ),
+        "streams_refused": Line(
+            "warning", "As many sockets and event streams are `open` as may be; more are refused"
+        ),
         "http_request": Line("info", "An answered request; with `ACCESS_LOG=1` only"),
         "request_failed": Line("error", "A bug met a request, answered with 500; `exception`"),
         "stream_failed": Line("error", "A bug met an event stream, which is closed"),

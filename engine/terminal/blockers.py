@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.client import Client, UnreachableError
+from engine.client import Client, RefusedError, UnreachableError
 
 LOOK_S = 2.0
 
@@ -46,7 +46,7 @@ async def _keep_telling(client: Client, before: list[str]) -> None:
 async def _tell(client: Client, before: list[str]) -> list[str]:
     try:
         now = obstacles(msgspec.to_builtins(await client.ready()))
-    except UnreachableError:  # the caller's next request reports it
+    except (RefusedError, UnreachableError):  # the caller's next request reports it
         return before
     for line in now:
         if line not in before:

@@ -31,7 +31,7 @@ def clock(timestamp: str) -> str:
     return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
-def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
+def line(frame: dict[str, Any]) -> str:
     """Returns one line for a frame; colours on a terminal only."""
     status = styled(f"{frame['status']:<10}", STATUS_STYLES.get(frame["status"], ""))
     shown = frame | {"dex": route(frame)} if frame.get("legs") else frame
@@ -45,5 +45,5 @@ def line(frame: dict[str, Any], *, with_order: bool = True) -> str:
         for key in _SHOWN
         if shown.get(key) not in (None, "", False, _USUAL.get(key))
     )
-    order = f"{frame['orderId']}  " if with_order else ""
-    return f"{clock(frame['timestamp'])}  {order}{status} {frame['event']:<20} {details}".rstrip()
+    at, order_id = clock(frame["timestamp"]), frame["orderId"]
+    return f"{at}  {order_id}  {status} {frame['event']:<20} {details}".rstrip()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.terminal.counts import counted
 from engine.terminal.event_lines import clock, route
 from engine.terminal.styles import STATUS_STYLES
 
@@ -26,10 +28,14 @@ class Row:
         self.order_id = order_id
         self.status = self.swap = self.venue = self.price = self.note = ""
         self.began = self.changed = ""
+        self.version = 0
+        self.asked = False
+        """Whether its beginning was looked for."""
 
     def take(self, frame: dict[str, Any]) -> None:
         """Applies an event's frame."""
         self.status, self.changed = frame["status"], frame["timestamp"]
+        self.version = frame.get("version", 0)
         self.note = frame.get("error") or frame.get("reason") or ""
         if frame["event"] == "OrderSubmitted":
             self.began = frame["timestamp"]
@@ -53,8 +59,12 @@ class Row:
 class Board:
     """The orders that changed last."""
 
-    def __init__(self, kept: int = KEPT) -> None:
+    def __init__(self, kept: int = KEPT, *, live_after: int = 0) -> None:
+        """`live_after`: the log's position when the table began; events up to there are past, and
+        do not count in the rate.
+        """
         self._kept = kept
+        self._live_after = live_after
         self._rows: OrderedDict[str, Row] = OrderedDict()
         self._times: deque[float] = deque()
         self.events = 0
@@ -65,7 +75,8 @@ class Board:
         if "orderId" not in frame or frame["status"] in ("halted", "running"):
             return
         self.events += 1
-        self._times.append(now_s)
+        if frame.get("position", self._live_after + 1) > self._live_after:
+            self._times.append(now_s)
         row = self._rows.pop(frame["orderId"], None) or Row(frame["orderId"])
         row.take(frame)
         self._rows[row.order_id] = row
@@ -73,6 +84,28 @@ class Board:
             self.ended[row.status] = self.ended.get(row.status, 0) + 1
         while len(self._rows) > self._kept:
             self._rows.popitem(last=False)
+
+    def headless(self) -> list[str]:
+        """The orders whose first event was not received and not looked for; now it is."""
+        rows = [row for row in reversed(self._rows.values()) if not (row.began or row.asked)]
+        for row in rows:
+            row.asked = True
+        return [row.order_id for row in rows]
+
+    def fill(self, order_id: str, history: Sequence[dict[str, Any]]) -> None:
+        """Applies an order's history to its row; events newer than the row are still to come."""
+        row = self._rows.get(order_id)
+        if row is None:
+            return
+        filled = Row(order_id)
+        filled.asked = True
+        for frame in history:
+            if frame["version"] <= row.version:
+                filled.take(frame)
+        if filled.version == row.version:
+            self._rows[order_id] = filled
+        else:  # an event came meanwhile, which this history lacks
+            row.asked = False
 
     def rows(self, most: int) -> list[Row]:
         """The newest first, in the order in which they began: a row stays where it is."""
@@ -88,7 +121,8 @@ class Board:
     def summary(self, now_s: float) -> str:
         """One line below the table."""
         ended = " · ".join(f"{count} {status}" for status, count in self.ended.items())
-        return f"{self.events} events · {self.rate(now_s):.1f}/s" + (f" · {ended}" if ended else "")
+        events = counted(self.events, "event")
+        return f"{events} · {self.rate(now_s):.1f}/s" + (f" · {ended}" if ended else "")
 
 
 def table(board: Board, most: int, now_s: float, width: int) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from engine.terminal.counts import counted
 from events.log import Stored
 from projections.feed.frames import Frame
 from projections.views.formats import timestamp
@@ -35,7 +36,8 @@ def lines(history: Sequence[Stored]) -> Iterator[str]:
         )
         for summary in VIEWS[type(event.fact)].lines(event.fact):
             yield f"{'':39}{summary}"
-    yield f"{events[-1].status} after {_duration(before_us - first.time_us)}, {len(events)} events"
+    took = _duration(before_us - first.time_us)
+    yield f"{events[-1].status} after {took}, {counted(len(events), 'event')}"
 
 
 def _duration(us: int) -> str:

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from events.metrics import METERS, Counter, Histogram
+from gateway.http import response_headers
 
 _process = ProcessCollector(registry=CollectorRegistry())
 
@@ -50,7 +51,8 @@ def exposed(accept: str, values: Values | None = None) -> tuple[bytes, str]:
 async def answer(request: web.Request) -> web.Response:
     """The counters of this process, over HTTP."""
     body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""))
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+    headers = {hdrs.CONTENT_TYPE: content_type, hdrs.SERVER: response_headers.SERVER}
+    return web.Response(body=body, headers=headers)
 
 
 class _Families(Collector):

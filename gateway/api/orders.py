@@ -48,6 +48,12 @@ from projections.views.orders import order_view
 APPEND_S = 1.5
 """How long an append may take before its outcome counts as unknown."""
 
+BATCHES_AT_ONCE = 4
+"""More wait: the orders of a flood of batches are not all ahead of a cancel."""
+
+PARSED_AT_ONCE = 50
+"""Orders of a batch that are parsed in one turn of the loop."""
+
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """A new order and its append request."""
@@ -76,6 +82,7 @@ class Orders:
         self._health = health
         self._tokens = tokens
         self._explorer = explorer
+        self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -116,13 +123,20 @@ class Orders:
     async def submit_batch(self, request: web.Request) -> web.Response:
         """POST /api/orders/batch. All valid orders are written in one append."""
         OriginGuard.check_json(request)
-        raw_orders = parse_batch(await body_of(request))
+        body = await body_of(request)
+        async with self._batches:
+            return await self._submit_all(request, body)
+
+    async def _submit_all(self, request: web.Request, body: bytes) -> web.Response:
+        raw_orders = parse_batch(body)
         account = own_account(request)
         key = _key_of(request)
         now_us = _now_us()
         submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
         for index, raw in enumerate(raw_orders):
+            if index % PARSED_AT_ONCE == PARSED_AT_ONCE - 1:
+                await asyncio.sleep(0)
             try:
                 fields = parse_object(raw)
                 own_key = None if key is None else f"{key}#{index}"
@@ -138,6 +152,9 @@ class Orders:
         for (index, submission), answer in zip(submissions.items(), append_results, strict=True):
             results[index] = await self._batch_result(index, submission, answer)
         await self._fill_in_statuses(results)
+        taken = [result for result in results if result["status"] != "rejected"]
+        if taken and all(result.get("replayed") for result in taken):
+            return responses.json_response({"results": results}, headers=responses.REPLAYED)
         return responses.json_response({"results": results}, status=202)
 
     async def _parsed(

@@ -35,6 +35,9 @@ Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 QUOTES_S = 5.0
 """Timeout of the venues."""
 
+AT_ONCE = 8
+"""Quotes computed at once; more wait, so that cancels and halts get their turn of the loop."""
+
 
 class Quotes:
     """Serves quotes."""
@@ -43,12 +46,13 @@ class Quotes:
         self._ask = ask
         self._tokens = tokens
         self._partition = partition
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/quotes: all routes, the best one with the reason, and its bound by slippage."""
         order = self._order(request)
         try:
-            async with asyncio.timeout(QUOTES_S):
+            async with asyncio.timeout(QUOTES_S), self._room:
                 quotes = await self._ask(order)
         except TimeoutError:
             raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.endpoints.endpoint import Endpoint, Response
 from gateway.endpoints.shared import FORM, LOOKUP, ORDER_NOW, READ
-from gateway.middleware.authorization import Permission, Reach
+from gateway.middleware.authorization import Budget, Permission, Reach
 from gateway.schemas import response_schemas
 
 _SWITCHED = (
@@ -21,7 +21,7 @@ ENDPOINTS = (
         "POST",
         "/api/admin/halt",
         lambda handlers: handlers.admin.halt,
-        Permission("admin", Reach.NONE),
+        Permission("admin", Reach.NONE, Budget.SWITCH),
         operation_id="haltEngine",
         tag="engine",
         summary="Halt: nothing is sent, no trigger fires",
@@ -35,7 +35,7 @@ ENDPOINTS = (
         "POST",
         "/api/admin/resume",
         lambda handlers: handlers.admin.resume,
-        Permission("admin", Reach.NONE),
+        Permission("admin", Reach.NONE, Budget.SWITCH),
         operation_id="resumeEngine",
         tag="engine",
         summary="Resume what a halt stopped",

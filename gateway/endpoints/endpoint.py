@@ -20,13 +20,17 @@ HTML = "text/html"
 METRICS = "text/plain"
 STREAM = "text/event-stream"
 JSON = "application/json"
+LAST_EVENT_ID = "Last-Event-ID"
+
+SWITCHING = 101
+"""The status of an endpoint that becomes a WebSocket."""
 
 GUARDED = ("unauthenticated", "scope-missing", "rate-limited", "log-unavailable")
 """Problem codes of every endpoint that needs a scope; `log-unavailable` until the keys are read."""
 
 COMMON_PROBLEMS = (
     "not-found", "method-not-allowed", "host-forbidden", "origin-forbidden", "malformed-request",
-    "headers-too-large", "internal",
+    "headers-too-large", "expectation-failed", "internal",
 )  # fmt: skip
 """Problem codes of every request; the first two belong to paths and methods without an endpoint."""
 
@@ -95,6 +99,22 @@ class Endpoint(NamedTuple):
     def key(self) -> tuple[str, str]:
         """Method and path."""
         return self.method, self.path
+
+    @property
+    def streams(self) -> bool:
+        """Whether all that it answers with success is a socket or an event stream."""
+        return SWITCHING in self.responses or self.responses[min(self.responses)].media == STREAM
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it serves event streams that browsers resume by themselves."""
+        return any(header.name == LAST_EVENT_ID for header in self.headers)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that it serves: HEAD wherever GET is, except for streams."""
+        reads = self.method == "GET" and not self.streams
+        return (self.method, "HEAD") if reads else (self.method,)
 
     def problems_by_status(self) -> dict[int, list[str]]:
         """All problem codes of its responses."""

@@ -16,7 +16,7 @@ from gateway.endpoints.shared import (
     TAKEN,
     TRACE,
 )
-from gateway.middleware.authorization import Permission, Reach
+from gateway.middleware.authorization import Budget, Permission, Reach
 from gateway.parsing.parameter_tables import CANCEL_MANY, CANCEL_PARAMETERS, FOLLOW, LIST, RESUME
 from gateway.schemas import response_schemas
 from gateway.streaming.sse import negotiate_event_stream
@@ -34,6 +34,9 @@ _AMEND = (
     "malformed-text", "not-watching", "version-conflict",
 )  # fmt: skip
 _REPLAYED = Header("Idempotent-Replayed", "`true`", "true")
+_LOCATION = Header(
+    "Location", "Where the order is read", "/api/orders/01a21e50-41f2-7000-9b84-c17e942321be"
+)
 
 _HISTORY = (*LOOKUP[:3], *READ, "history-lost", "malformed-cursor")
 
@@ -50,9 +53,13 @@ ENDPOINTS = (
         " Idempotency-Key or a `clientOrderId` the request can be repeated safely:"
         " the order is taken once.",
         responses={
-            202: Response("The order is in the log, durably", response_schemas.Accepted),
+            202: Response(
+                "The order is in the log, durably", response_schemas.Accepted, (_LOCATION,)
+            ),
             200: Response(
-                "The key names an order already: this one", response_schemas.Accepted, (_REPLAYED,)
+                "The key names an order already: this one",
+                response_schemas.Accepted,
+                (_REPLAYED, _LOCATION),
             ),
         },
         problems=(*FORM, *_ORDER, *TAKEN, "unreadable-order", "archive-unavailable"),
@@ -88,7 +95,10 @@ ENDPOINTS = (
         responses={
             202: Response(
                 "One result an order; all good ones are in the log", response_schemas.BatchResults
-            )
+            ),
+            200: Response(
+                "The key names these orders already", response_schemas.BatchResults, (_REPLAYED,)
+            ),
         },
         problems=(*FORM, *TAKEN, "batch-size"),
         query=None,
@@ -113,7 +123,7 @@ ENDPOINTS = (
         "DELETE",
         "/api/orders",
         lambda handlers: handlers.commands.cancel_many,
-        Permission("cancel", Reach.LISTED),
+        Permission("cancel", Reach.LISTED, Budget.CANCEL_MANY),
         operation_id="cancelOrders",
         tag="orders",
         summary="Cancel many orders",
@@ -182,7 +192,7 @@ ENDPOINTS = (
         "DELETE",
         "/api/orders/{id}",
         lambda handlers: handlers.commands.cancel,
-        Permission("cancel", Reach.IN_PATH),
+        Permission("cancel", Reach.IN_PATH, Budget.CANCEL),
         operation_id="cancelOrder",
         tag="orders",
         summary="Cancel an order",

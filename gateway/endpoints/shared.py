@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.endpoints.endpoint import Header, Response
+from gateway.endpoints.endpoint import LAST_EVENT_ID, Header, Response
 from gateway.parsing.order_request import IDEMPOTENCY_KEY
 from gateway.parsing.traceparent import TRACEPARENT
 from projections.views.schemas import Order
@@ -33,7 +33,7 @@ TRACE = Header(
     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
 LAST_ID = Header(
-    "Last-Event-ID", "Of a stream: the `id` that came last, to continue after it", "e1.p0.7"
+    LAST_EVENT_ID, "Of a stream: the `id` that came last, to continue after it", "e1.p0.7"
 )
 _ETAG = Header("ETag", "The order's version, such as If-Match takes", '"7"')
 

@@ -14,7 +14,10 @@ from aiohttp import web
 from gateway.http import request_id
 
 RETRY_AFTER_S = 1
-"""Retry-After of a 503; outages of the log are checked more often than that."""
+"""Least Retry-After of a 503 or 429; outages of the log are checked more often than that."""
+
+CLOSING = ("too-many-connections",)
+"""Codes after which the connection is closed: kept open it would count as one more."""
 
 CODES: dict[str, tuple[int, str]] = {
     "malformed-request": (400, "The request cannot be read as HTTP"),
@@ -66,6 +69,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not-settled": (409, "The chain's record does not settle the order: see `reason`"),
     "version-conflict": (409, "The order changed meanwhile"),
     "payload-too-large": (413, "The body is too large"),
+    "expectation-failed": (417, "The expectation is not one that can be met"),
     "unsupported-media-type": (415, "The body must be application/json"),
     "idempotency-conflict": (422, "The key was used for another request"),
     "headers-too-large": (431, "The request line or a header is too long"),
@@ -90,13 +94,18 @@ CODES: dict[str, tuple[int, str]] = {
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
 """Headers of every response that is not a page: no caching, framing or sniffing."""
 PROBLEM_HEADERS = {"Content-Type": "application/problem+json", **SAFE}
 
-_to_json = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+
+def to_json(content: Any) -> bytes:
+    """JSON as a line of text: a terminal shows it, and the prompt begins on the next line."""
+    return _encode(content) + b"\n"
 
 
 class FieldError(NamedTuple):
@@ -141,12 +150,15 @@ class Problem(Exception):
     def response(self) -> web.Response:
         """The problem as a response."""
         headers = PROBLEM_HEADERS | self.headers
-        if self.status == 503:
-            headers["Retry-After"] = str(RETRY_AFTER_S)
+        if self.status in (429, 503):
+            headers.setdefault("Retry-After", str(RETRY_AFTER_S))
         document = self.document()
         if of_request := request_id.current():
             document["requestId"] = of_request
-        return web.Response(body=_to_json(document), status=self.status, headers=headers)
+        response = web.Response(body=to_json(document), status=self.status, headers=headers)
+        if self.code in CLOSING:
+            response.force_close()
+        return response
 
 
 def invalid(faults: Sequence[FieldError]) -> Problem:

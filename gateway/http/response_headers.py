@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from events.version import VERSION
-
-SERVER = f"order-execution-engine/{VERSION}"
+SERVER = "order-execution-engine"
+"""Without a version: it would tell an attacker which faults to try."""
 EXTRAS = web.RequestKey("extras", dict[str, str])
 
 

@@ -24,6 +24,7 @@ from events.streams import ApiKey
 from gateway.http import response_headers
 from gateway.http.access_log import KEY_ID
 from gateway.http.problems import Problem
+from gateway.middleware.authorization import Permission
 from gateway.middleware.rate_limit import Rates
 
 WATCH_S = 0.5
@@ -80,16 +81,16 @@ class Authenticator:
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
 
-    async def admit(self, request: web.Request, scope: str) -> Principal:
-        """The principal of a request that needs this scope. Raises Problem."""
+    async def admit(self, request: web.Request, permission: Permission) -> Principal:
+        """The principal of a request that needs this permission. Raises Problem."""
         text = _presented(request)
         if text is None and not self._required:
             principal = self._anonymous
         else:
             principal = self._known(text) or await self._refresh_and_authenticate(text)
         if self._rates is not None:
-            self._count(self._rates, principal, request)
-        if scope not in principal.scopes:
+            self._count(self._rates, principal, request, permission.budget.value)
+        if (scope := permission.scope) not in principal.scopes:
             raise Problem("scope-missing", f"this needs a key with the scope `{scope}`")
         request[PRINCIPAL] = principal
         request[KEY_ID] = principal.key_id
@@ -146,9 +147,10 @@ class Authenticator:
         return api_keys.authenticate(principal.shown, self._keys, _now_us()) is None
 
     @staticmethod
-    def _count(rates: Rates, principal: Principal, request: web.Request) -> None:
-        taken = rates.take(principal.key_id or request.remote or "", time.monotonic())
-        response_headers.add(request, rates.headers(taken))
+    def _count(rates: Rates, principal: Principal, request: web.Request, budget: str) -> None:
+        caller = principal.key_id or request.remote or ""
+        taken = rates.take(f"{budget} {caller}", time.monotonic())
+        response_headers.add(request, rates.headers(taken, budget))
         if not taken.allowed:
             retry = {"Retry-After": str(taken.reset_s)}
             raise Problem("rate-limited", "too many requests", headers=retry)

@@ -28,6 +28,21 @@ class Reach(Enum):
     """The orders that it creates, and their client order IDs: of the key's own account."""
 
 
+class Budget(Enum):
+    """The bucket of a key's rate limit that a request is counted in.
+
+    What lowers risk has buckets of its own, so that quotes, orders and reads cannot use them up,
+    and neither can the cancels of single orders those of all orders or of a halt.
+    """
+
+    DEFAULT = "default"
+    CANCEL = "cancel"
+    """Cancelling one order."""
+    CANCEL_MANY = "cancel-many"
+    SWITCH = "switch"
+    """Halt and resume."""
+
+
 class Permission(NamedTuple):
     """What an endpoint asks of a key."""
 
@@ -35,6 +50,7 @@ class Permission(NamedTuple):
     """One of `api_keys.SCOPES`. No scope contains another, except `admin`, which is every scope.
     Empty: no key is needed."""
     reach: Reach
+    budget: Budget = Budget.DEFAULT
 
     @property
     def public(self) -> bool:

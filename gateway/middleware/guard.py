@@ -36,7 +36,7 @@ class Guard:
     def _guarded(self, permission: Permission, handler: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             request[_PERMISSION] = permission
-            await self._access.admit(request, permission.scope)
+            await self._access.admit(request, permission)
             if permission.reach is Reach.IN_PATH:
                 order_id = order_id_of(request.match_info["id"])
                 await self._ownership.check(visible_account(request), order_id)

@@ -20,8 +20,8 @@ CACHE = 1000
 PREFLIGHT = "Access-Control-Request-Method"
 CORS = {
     "Vary": "Origin",
-    "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, RateLimit, RateLimit-Policy,"
-    " Retry-After",
+    "Access-Control-Expose-Headers": "Allow, Content-Disposition, ETag, Idempotent-Replayed,"
+    " Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
 }
 """The response headers that a page of ALLOWED_ORIGINS may read."""
 
@@ -60,7 +60,7 @@ class OriginGuard:
         return {
             "Access-Control-Allow-Methods": methods,
             "Access-Control-Allow-Headers": "authorization, content-type, idempotency-key,"
-            " if-match, last-event-id, traceparent",
+            " if-match, if-none-match, last-event-id, traceparent, x-request-id",
             "Access-Control-Max-Age": "600",
         }
 

@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket for each key, in this process only.
+"""Rate limits: a token bucket for each key and budget, in this process only.
 
 The headers follow draft-ietf-httpapi-ratelimit-headers: the policy is `burst` requests in the
 seconds that it takes to earn as many.
@@ -34,10 +34,10 @@ class Rates:
         self._burst = max(1, burst)
         self._buckets: dict[str, tuple[float, float]] = {}
         window_s = math.ceil(self._burst / per_s)
-        self.policy = f'"default";q={self._burst};w={window_s}'
+        self._quota = f"q={self._burst};w={window_s}"
 
     def take(self, caller: str, now_s: float) -> Taken:
-        """Takes a token, if there is one."""
+        """Takes a token, if there is one. `caller`: the key, or the address, and the budget."""
         tokens, then_s = self._buckets.get(caller, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
         # A client that waited exactly as long as it was told is not refused for a rounding.
@@ -50,10 +50,10 @@ class Rates:
         missing = (self._burst if tokens >= 1 else 1) - tokens
         return Taken(allowed, int(tokens), math.ceil(missing / self._per_s))
 
-    def headers(self, taken: Taken) -> dict[str, str]:
-        """The rate limit headers of the response."""
-        limit = f'"default";r={taken.remaining};t={taken.reset_s}'
-        return {"RateLimit-Policy": self.policy, "RateLimit": limit}
+    def headers(self, taken: Taken, budget: str = "default") -> dict[str, str]:
+        """The rate limit headers of the response; `budget` names the policy."""
+        limit = f'"{budget}";r={taken.remaining};t={taken.reset_s}'
+        return {"RateLimit-Policy": f'"{budget}";{self._quota}', "RateLimit": limit}
 
     def _forget(self, now_s: float) -> None:
         full_s = self._burst / self._per_s

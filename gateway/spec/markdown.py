@@ -39,7 +39,7 @@ def errors() -> str:
         "Every error is an `application/problem+json` (RFC 9457).\n"
         "Switch on `code`: it is stable; `detail` is for people.\n"
         "`errors` has every invalid field, with its JSON pointer.\n"
-        f"A 503 has `Retry-After: {RETRY_AFTER_S}`.\n\n"
+        f"A 429 or 503 has `Retry-After`, in seconds, at least {RETRY_AFTER_S}.\n\n"
         + table(["code", "status", "meaning", "answered by"], rows)
         + "\n## Close codes of WebSockets\n"
         + table(
@@ -109,7 +109,7 @@ def authorization() -> str:
     """Every endpoint: its scope, and how it treats orders of other accounts."""
     rows = [
         [
-            f"`{endpoint.method} {endpoint.path}`",
+            f"`{', '.join(endpoint.methods)} {endpoint.path}`",
             f"`{endpoint.permission.scope}`" if endpoint.permission.scope else "no key",
             OTHERS[endpoint.permission.reach],
         ]

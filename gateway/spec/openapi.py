@@ -59,9 +59,9 @@ _SUMMARY = (
     "Takes market, limit and sniper swap orders, and shows every step of each. Amounts are whole"
     " tokens as decimal strings. Errors are RFC 9457 problems: switch on `code`;"
     " `x-problem-codes` has all of them, `x-problems-anywhere` those that any request may get."
-    " Every response carries `Server: order-execution-engine/VERSION` and `X-Request-Id`: the"
-    " request's own `X-Request-Id` where it has 1 to 128 letters, digits or `._:/+=@-`, else a new"
-    " one. Log lines and problems (`requestId`) carry it too."
+    " Every response carries `X-Request-Id`: the request's own `X-Request-Id` where it has 1 to 128"
+    " letters, digits or `._:/+=@-`, else a new one. Log lines and problems (`requestId`) carry it"
+    " too. `HEAD` is served wherever `GET` is, except for streams."
 )
 
 KEY: Json = {

@@ -6,14 +6,19 @@ Counted in this process only, sockets and event streams together.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 
 from gateway.http.problems import Problem
 from gateway.middleware.auth import Principal, principal_of
+
+LOG_S = 10.0
+"""The least time between two lines about refused connections."""
 
 REVOKED = 4401
 """Close code: the key is no longer valid."""
@@ -36,10 +41,12 @@ class ConnectionLimiter:
         self._most_each = most_each
         self._open: dict[Connection, Principal] = {}
         self._of: Counter[str] = Counter()
+        self._logged_at = -LOG_S
 
     def check(self, request: web.Request) -> None:
         """Raises Problem where one more connection exceeds a limit."""
         if self._most and len(self._open) >= self._most:
+            self._log_full()
             raise Problem("too-many-connections", f"at most {self._most} at once")
         if self._most_each and self._of[_holder(request)] >= self._most_each:
             raise Problem(
@@ -59,6 +66,12 @@ class ConnectionLimiter:
             self._of[holder] -= 1
             if not self._of[holder]:
                 del self._of[holder]
+
+    def _log_full(self) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_S:
+            self._logged_at = now
+            structlog.get_logger().warning("streams_refused", open=len(self._open))
 
     def cut(self, is_gone: Callable[[Principal], bool]) -> None:
         """Closes the connections of principals whose key is no longer valid."""

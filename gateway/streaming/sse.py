@@ -21,6 +21,7 @@ from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_l
 from gateway.backends.health import Health
 from gateway.http import response_headers
 from gateway.http.problems import Problem
+from gateway.http.protocol import become_stream
 from gateway.middleware.auth import visible_account
 from gateway.parsing.parameters import (
     Query,
@@ -56,12 +57,17 @@ HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def wants_event_stream(request: web.Request) -> bool:
+    """Whether the client asks for an event stream; HEAD asks for none."""
+    accepts = EVENT_STREAM in request.headers.get(hdrs.ACCEPT, "").lower()
+    return accepts and request.method == hdrs.METH_GET
+
+
 def negotiate_event_stream(stream: Handler, other: Handler) -> Handler:
     """`stream` for requests that accept event streams, `other` for all others."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        wants = EVENT_STREAM in request.headers.get(hdrs.ACCEPT, "")
-        return await (stream if wants else other)(request)
+        return await (stream if wants_event_stream(request) else other)(request)
 
     return handle
 
@@ -167,6 +173,7 @@ class Streams:
         await response.write(f"retry: {RETRY_MS}\n\n".encode())
         if request.transport is None:
             raise ConnectionResetError
+        become_stream(request)
         stream = EventStream(request.transport, chunked=request.version >= HttpVersion11)
         self._open.add(stream)
         if self._stopping:  # it was connecting while the others were told

@@ -21,6 +21,7 @@ from events.log import EventLog, LogError
 from gateway.backends.backend_errors import ANSWER_S
 from gateway.backends.health import Health
 from gateway.http.problems import Problem
+from gateway.http.protocol import become_stream
 from gateway.middleware.auth import SUBPROTOCOL, visible_account
 from gateway.middleware.ownership import Ownership
 from gateway.parsing.parameter_tables import FOLLOW
@@ -35,7 +36,6 @@ from projections.feed.subscription import SLOW, Subscription
 MESSAGE_BYTES = 4096
 """The longest message of a client: an order id in JSON."""
 
-PING_S = 20.0
 FOLLOWED_ORDERS = 10_000
 """How many orders one socket may follow at once."""
 
@@ -80,10 +80,10 @@ class Sockets:
 
     async def execute(self, request: web.Request) -> web.StreamResponse:
         """GET /api/orders/execute."""
-        _check_upgrade(request)
+        _check_upgrade(request, "GET /api/orders/{id}/events")
         reject_unknown_parameters(request.query, FOLLOW)
-        text = request.query.get("orderId")
-        order_id = None if text is None else order_id_of(text)
+        named = request.query.get("orderId")
+        order_id = None if named is None else order_id_of(named)
         account = visible_account(request)
         async with self._socket(request) as (ws, socket):
             known = partial(self._ownership.check, account)
@@ -91,9 +91,9 @@ class Sockets:
             try:
                 if order_id is not None:
                     await following.add(order_id)
-                async for message in ws:
-                    if not socket.closed and order_id is None and message.type is WSMsgType.TEXT:
-                        await following.wish(message.data)
+                async for text in _texts(ws, socket):
+                    if not socket.closed and order_id is None:
+                        await following.wish(text)
             finally:
                 following.end()
         return ws
@@ -102,7 +102,7 @@ class Sockets:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """GET /api/events."""
-        _check_upgrade(request)
+        _check_upgrade(request, "send the same request")
         filters, after = feed_filter(request.query, visible_account(request))
         if after is not None and after.partition != self._log.partition:
             raise Problem("malformed-cursor", "no such partition", parameter="after")
@@ -111,7 +111,7 @@ class Sockets:
             running = asyncio.create_task(subscription.run(), name="subscription")
             running.add_done_callback(partial(check_end, socket))
             try:
-                async for _ in ws:
+                async for _ in _texts(ws, socket):
                     pass  # a subscriber has nothing to say
             finally:
                 running.cancel()
@@ -135,13 +135,14 @@ class Sockets:
         ws = web.WebSocketResponse(
             compress=False,
             max_msg_size=MESSAGE_BYTES,
-            heartbeat=PING_S,
+            autoping=False,  # a pong behind data is late: see `liveness`
             protocols=_protocols(request),
         )
         await ws.prepare(request)
         transport = request.transport
         if transport is None:
             raise ConnectionResetError
+        become_stream(request)
         socket = Socket(transport)
         self._open.add(socket)
         if self._stopping:  # it was connecting while the others were told
@@ -175,6 +176,16 @@ class Sockets:
                         await socket.gone.wait()
             for socket in leaving:
                 socket.abort()
+
+
+async def _texts(ws: web.WebSocketResponse, socket: Socket) -> AsyncIterator[str]:
+    """The texts that the client sends until it closes; its pings are answered."""
+    async for message in ws:
+        socket.heard()
+        if message.type is WSMsgType.PING:
+            socket.pong(message.data)
+        elif message.type is WSMsgType.TEXT:
+            yield message.data
 
 
 Known = Callable[[str], Awaitable[None]]
@@ -263,9 +274,11 @@ def _protocols(request: web.Request) -> tuple[str, ...]:
     return (SUBPROTOCOL,) if hdrs.SEC_WEBSOCKET_PROTOCOL in request.headers else ()
 
 
-def _check_upgrade(request: web.Request) -> None:
+def _check_upgrade(request: web.Request, instead: str) -> None:
+    """Raises Problem for a plain request; `instead`: the request for the same as a stream."""
     wants = request.headers.get(hdrs.UPGRADE, "").lower()
     asked = web.WebSocketResponse(protocols=_protocols(request))
     if wants != "websocket" or not asked.can_prepare(request).ok:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
-        raise Problem("upgrade-required", "connect with a WebSocket client", headers=headers)
+        detail = f"connect with a WebSocket client, or {instead} with Accept: text/event-stream"
+        raise Problem("upgrade-required", detail, headers=headers)

@@ -51,6 +51,10 @@ class Sink(Protocol):
         """Unsent bytes."""
         ...
 
+    def received(self) -> int:
+        """Bytes that the client has got."""
+        ...
+
     def close(self, code: int, reason: str) -> None:
         """Closes after what was written."""
         ...
@@ -81,7 +85,7 @@ class Source(Protocol):
 
     @property
     def slow_s(self) -> float:
-        """How long a socket may take to drain its unsent bytes."""
+        """How long a socket with unsent bytes may receive nothing."""
         ...
 
     async def ready(self) -> None:
@@ -292,14 +296,19 @@ class Subscription:
             self.cursor = frames[-1].position
 
     async def _drain(self) -> None:
-        """Waits until most unsent bytes are sent, or closes the socket as too slow."""
+        """Waits until most unsent bytes are sent; closes a socket that receives nothing more.
+
+        A slow client is served at its own pace: bytes that it receives show that it lives.
+        """
         await asyncio.sleep(0)
         if self.sink.backlog() <= HIGH_BYTES:
             return
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.feed.slow_s
+        deadline, received = loop.time() + self.feed.slow_s, self.sink.received()
         while self.sink.backlog() > LOW_BYTES and not self.sink.closed:
-            if loop.time() > deadline:
+            if (now := self.sink.received()) > received:
+                deadline, received = loop.time() + self.feed.slow_s, now
+            elif loop.time() > deadline:
                 self.sink.close(SLOW, "too slow: resume from the last cursor")
                 return
             await asyncio.sleep(0.005)

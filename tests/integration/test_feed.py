@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -35,6 +36,7 @@ class Page:
         self.closed = False
         self.code = 0
         self.held_back = 0
+        self.step = self.total = 0
         self.data = b""
         self.writes = 0
 
@@ -45,6 +47,10 @@ class Page:
 
     def backlog(self) -> int:
         return self.held_back
+
+    def received(self) -> int:
+        self.total += self.step
+        return self.total
 
     def close(self, code: int, _: str) -> None:
         self.closed, self.code = True, code
@@ -318,6 +324,20 @@ async def test_a_subscriber_that_reads_nothing_is_closed_with_4408(harness: Feed
     await until(lambda: bool(harness.feed._live))
     slow.held_back = 10**9
     await harness.play.create(10)
+    await until(lambda: slow.closed)
+    assert slow.code == 4408
+
+
+async def test_a_subscriber_that_receives_slowly_is_not_closed(harness: FeedHarness) -> None:
+    harness.feed.slow_s = 0.05
+    slow = await harness.subscribe(0)
+    await until(lambda: bool(harness.feed._live))
+    slow.held_back, slow.step = 10**9, 1
+    await harness.play.create(10)
+    began = time.monotonic()
+    await until(lambda: time.monotonic() - began > 5 * harness.feed.slow_s)
+    assert not slow.closed
+    slow.step = 0
     await until(lambda: slow.closed)
     assert slow.code == 4408
 

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from events.metrics import CUT_OFFS
-from gateway.streaming import transport, websocket
+from gateway.streaming import liveness, transport, websocket
 from projections.feed import feed as feeds
 from tests.support.http.served import Served, served
 from tests.support.log.played import after_submission, failed
@@ -308,12 +308,45 @@ async def test_a_slow_reader_is_cut_with_4408_and_others_are_not_held_up(redis_u
 async def test_a_closed_socket_of_a_silent_client_is_disconnected(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_S", 10 * HANG_S)  # which would end it too
+    monkeypatch.setattr(liveness, "CHECK_S", 10 * HANG_S)  # which would end it too
     async with served(redis_url) as gateway:
         monkeypatch.setattr(transport, "CLOSE_S", 0.05)
         async with raw_socket(gateway, f"/api/orders/execute?orderId={UNKNOWN}") as silent:
             assert (await silent.read_all())[1] == 4404
             await silent.hung_up()
+
+
+async def test_a_client_that_answers_no_ping_is_closed_with_4408(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "CHECK_S", 0.2)
+    async with served(redis_url, heartbeat_ms=50) as gateway:
+        url = gateway.url + "/api/events"
+        mute = await gateway.http.ws_connect(url, autoping=False)
+        async with asyncio.timeout(HANG_S):
+            kinds = [message.type async for message in mute]
+        assert WSMsgType.PING in kinds
+        assert mute.close_code == 4408
+
+
+async def test_a_pong_is_heard_and_a_ping_is_answered(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(liveness, "CHECK_S", 0.2)
+    monkeypatch.setattr(transport.Socket, "heard", lambda socket: heard.append(socket.closed))
+    async with served(redis_url) as gateway:
+        async with gateway.http.ws_connect(gateway.url + "/api/events") as polite:
+            reading = asyncio.create_task(polite.receive())
+            await until(lambda: bool(heard))
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        mine = await gateway.http.ws_connect(gateway.url + "/api/events", autoping=False)
+        await mine.ping(b"mine")
+        async with asyncio.timeout(HANG_S):
+            pongs = (m.data async for m in mine if m.type is WSMsgType.PONG)
+            assert await anext(pongs) == b"mine"
+        await mine.close()
 
 
 async def flood(gateway: Served, events: int) -> None:

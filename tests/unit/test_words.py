@@ -18,8 +18,8 @@ PARTS = (
 """Banned as a word of an identifier, such as `found_at`."""
 WHOLE = ("one",)
 """Banned as an identifier; `one_by_one` and `oneOf` are English."""
-STANDARD = re.compile("not_?found", re.IGNORECASE)
-"""The name of a status of HTTP and of JSON-RPC."""
+STANDARD = re.compile("not_?found|connection_made", re.IGNORECASE)
+"""The name of a status of HTTP and of JSON-RPC, and of a method of asyncio's protocols."""
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:

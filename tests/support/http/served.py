@@ -160,6 +160,7 @@ async def served(
     archive: Archive | None = None,
     ready: bool = True,
     port: int = 0,
+    connections_max: int = 0,
     **options: Any,
 ) -> AsyncIterator[Served]:
     """Runs a gateway for the length of a block; what passes it is held against the documents."""
@@ -176,7 +177,7 @@ async def served(
     )
     checker = Checker()
     app.middlewares.append(checker.middleware)
-    runner = make_runner(app)
+    runner = make_runner(app, connections_max=connections_max)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()

@@ -81,3 +81,31 @@ def test_ids_stay_whole_beside_long_prices_and_reasons() -> None:
     seen = drawn(board, width=120)
     assert all(ID.format(n) in seen for n in (1, 2))
     assert all(len(line) <= 120 for line in seen.splitlines())
+
+
+def test_an_order_that_began_before_is_filled_in_from_its_history() -> None:
+    board = Board()
+    routed = frame(1, "OrderRouted", "building", 200, dex="raydium", price="149.2", version=3)
+    board.take(routed, 0.0)
+    assert board.headless() == [ID.format(1)]
+    assert board.headless() == []
+    later = frame(1, "OrderConfirmed", "confirmed", 450, version=6)
+    board.fill(ID.format(1), [submitted(1) | {"version": 1}, routed, later])
+    [row] = board.rows(10)
+    assert (row.swap, row.venue, row.status) == ("1.5 SOL → USDC", "raydium", "building")
+
+
+def test_a_history_that_is_older_than_the_row_is_asked_for_again() -> None:
+    board = Board()
+    board.take(frame(1, "TransactionBuilt", "building", 200, version=4), 0.0)
+    [order_id] = board.headless()
+    board.fill(order_id, [submitted(1) | {"version": 1}])
+    assert board.headless() == [order_id]
+
+
+def test_events_of_the_past_do_not_count_in_the_rate() -> None:
+    board = Board(live_after=7)
+    board.take(submitted(1) | {"position": 7}, 0.0)
+    assert board.summary(0.0) == "1 event · 0.0/s"
+    board.take(submitted(2) | {"position": 8}, 0.0)
+    assert board.summary(0.0) == "2 events · 0.2/s"
