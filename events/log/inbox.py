@@ -27,6 +27,9 @@ REQUEUED_MAX = 10_000
 """The most entries that a worker requeues on shutdown; others stay pending until leases end."""
 SUSPECT_DELIVERY_COUNT = 2
 """Deliveries after which an entry may be what crashes workers: it is handed over alone."""
+DEAD_AFTER_MS = 5000
+"""A consumer that made no call for so long, or for two leases, is dead: a live one reads its inbox
+every second, or renews its leases."""
 WATCHDOG_S = 5.0
 """How much longer than its block time a blocking read may take before it times out."""
 
@@ -124,6 +127,7 @@ class Inbox:
                 self._reclaim_at = now + self._lease_ms / 4000
                 if messages := await self._reclaim():
                     return messages
+                await self._delete_dead()
             if self._reader.connects != self._seen_connects:
                 connects = self._reader.connects
                 if messages := await self._read(count, "0", block_ms=None):
@@ -178,6 +182,11 @@ class Inbox:
             for entry_id, times, joined in taken
             if entry_id not in self._held
         ]
+
+    async def _delete_dead(self) -> None:
+        """Deletes consumers of dead processes, once nothing is pending for them."""
+        idle_ms = max(DEAD_AFTER_MS, 2 * self._lease_ms)
+        await self._library.call(self._caller, "delete_dead", [self._key], self._consumer, idle_ms)
 
     def _hold(
         self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b""

@@ -560,6 +560,22 @@ local function reclaim(keys, argv)
   return taken
 end
 
+-- KEYS inbox; ARGV consumer idle_ms. Deletes other consumers that made no call for so long and have
+-- nothing pending: their processes died, or come back and are created again by their next call. Nothing
+-- can be delivered to one between the look and the deletion. Returns how many were deleted.
+local function delete_dead(keys, argv)
+  local deleted = 0
+  for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', keys[1], GROUP)) do
+    local consumer = {}
+    for i = 1, #row, 2 do consumer[row[i]] = row[i + 1] end
+    if consumer.name ~= argv[1] and consumer.pending == 0 and consumer.idle > tonumber(argv[2]) then
+      redis.call('XGROUP', 'DELCONSUMER', keys[1], GROUP, consumer.name)
+      deleted = deleted + 1
+    end
+  end
+  return deleted
+end
+
 -- KEYS inbox; ARGV consumer id... Renews the leases of entries; returns the entries that the consumer no
 -- longer holds.
 local function renew(keys, argv)
@@ -700,6 +716,7 @@ redis.register_function{function_name='@NAME@_copy', callback=copy, flags={'allo
 redis.register_function{function_name='@NAME@_replace', callback=replace, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_due', callback=due, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_reclaim', callback=reclaim, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_delete_dead', callback=delete_dead, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_renew', callback=renew, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_requeue', callback=requeue, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_open', callback=open, flags={'allow-oom'}}
