@@ -43,6 +43,8 @@ class GatewayOptions:
     """Between two heartbeats of an idle stream."""
     slow_s: float = 5.0
     """How long a client may take to receive 256 KiB before its connection is closed."""
+    concurrency: int = 0
+    """How many orders may be in venue calls at once; 0 is any number."""
     stuck_after_s: float = 20.0
     """How long a stage may stand still before /readyz reports it."""
     hosts: Collection[str] = ()

@@ -34,7 +34,8 @@ WATCHDOG_S = 5.0
 """How much longer than its block time a blocking read may take before it times out."""
 
 
-def _ids(joined: bytes) -> tuple[str, ...]:
+def ids_of(joined: bytes) -> tuple[str, ...]:
+    """The order ids of an inbox entry."""
     text = joined.decode("ascii", errors="replace")  # one character a byte: damage keeps offsets
     return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
@@ -105,7 +106,7 @@ class Inbox:
         if groups:
             return
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
-        named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
+        named = {order_id for _, fields in entries for order_id in ids_of(fields[1])}
         waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
         named.update(order_id.decode(errors="replace") for order_id in waiting)
         await self.rebuild_from_open_orders(but=named)
@@ -191,7 +192,7 @@ class Inbox:
     def _hold(
         self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b""
     ) -> InboxMessage:
-        ids = _ids(joined)
+        ids = ids_of(joined)
         self._held[entry_id] = set(range(len(ids)))
         self._abandoned.discard(entry_id)
         return InboxMessage(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)

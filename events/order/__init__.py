@@ -15,6 +15,7 @@ from events.order.next_stage import (
     may_still_land,
     next_attempt,
     next_stage,
+    retry_reason,
     was_executed,
 )
 from events.order.state import Order, Transaction, decode, encode
@@ -39,6 +40,7 @@ __all__ = [
     "may_still_land",
     "next_attempt",
     "next_stage",
+    "retry_reason",
     "status_after",
     "was_executed",
 ]

@@ -37,10 +37,13 @@ from gateway.parsing.parameters import NONE, list_filters, order_id_of, reject_u
 from gateway.parsing.traceparent import traced
 from projections.feed.feed import Feed
 from projections.feed.history_reader import Archive, HistoryGap
-from projections.views.orders import order_view
+from projections.views.orders import order_view, waiting_view
 
 APPEND_S = 1.5
 """How long an append may take before its outcome counts as unknown."""
+
+WAITING_S = 0.5
+"""How long the log may take to tell why orders wait, which is not worth a failed read."""
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +66,7 @@ class Orders:
         *,
         tokens: Mapping[str, Token],
         explorer: str,
+        concurrency: int,
     ) -> None:
         self._log = log
         self._archive = archive
@@ -70,6 +74,7 @@ class Orders:
         self._health = health
         self._tokens = tokens
         self._explorer = explorer
+        self._concurrency = concurrency
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -224,7 +229,19 @@ class Orders:
         order = await self._find_order(order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
-        return responses.order(order, self._explorer)
+        [waiting] = await self._why_waiting([order])
+        return responses.order(order, self._explorer, waiting)
+
+    async def _why_waiting(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
+        """Why each of these orders waits; null for all while the log does not answer."""
+        if all(order.terminal for order in orders):
+            return [None] * len(orders)
+        try:
+            async with asyncio.timeout(WAITING_S):
+                waits = await self._log.why_waiting(orders, concurrency=self._concurrency)
+        except (LogError, TimeoutError):
+            return [None] * len(orders)
+        return [wait and waiting_view(*wait) for wait in waits]
 
     async def _find_order(self, order_id: str) -> Order | None:
         try:
@@ -262,7 +279,10 @@ class Orders:
             except BadCursor as error:
                 raise Problem("malformed-cursor", str(error), parameter="cursor") from None
         content = {
-            "orders": [order_view(order, self._explorer) for order in orders],
+            "orders": [
+                order_view(order, self._explorer, waiting)
+                for order, waiting in zip(orders, await self._why_waiting(orders), strict=True)
+            ],
             "nextCursor": following,
         }
         return responses.json_response(content)

@@ -15,6 +15,7 @@ from events import types as t
 from events.order import Order
 from events.reasons import failure
 from events.types import Event
+from events.wait_reasons import TEXTS, WaitReason
 from projections.views.explorer import link
 from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
 from projections.views.payloads import VIEWS, OrderConfirmedPayload, Payload
@@ -39,10 +40,11 @@ def links(order_id: str) -> Json:
     }
 
 
-def order_view(order: Order, explorer: str = "") -> Json:
+def order_view(order: Order, explorer: str = "", waiting: Json | None = None) -> Json:
     """An order as it is now. Every field is always there; null is "not yet" or "none".
 
-    `explorer`: see `projections.views.explorer`.
+    `explorer`: see `projections.views.explorer`. `waiting`: see `waiting_view`; null where it is
+    not known.
     """
     confirmed = order.status is t.Status.CONFIRMED
     return {
@@ -82,6 +84,7 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "leftovers": to_builtins(Leftover.all_of(order.fills)),
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
+        "waiting": waiting,
         "inDoubt": order.in_doubt,
         "parked": order.parked or None,
         "reason": _reason(order),
@@ -92,6 +95,12 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "version": order.version,
         "links": links(order.id),
     }
+
+
+def waiting_view(reason: WaitReason, until_ms: int | None) -> Json:
+    """Why an order waits and, where that is known, until when."""
+    until = {} if until_ms is None else {"until": timestamp(until_ms * 1000)}
+    return {"reason": reason, "text": TEXTS[reason]} | until
 
 
 def _reason(order: Order) -> str | None:

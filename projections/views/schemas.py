@@ -19,6 +19,7 @@ from events.money import to_tokens
 from events.order.order_types import ORDER_TYPES
 from events.token_warnings import TEXTS
 from events.types import TERMINAL, EngineStatus, Status
+from events.wait_reasons import WaitReason
 from projections.views.formats import bps, signed_tokens, tokens_or_none
 
 ORDER_STATUSES = [str(status) for status in Status]
@@ -48,6 +49,9 @@ FailureReason = Annotated[
     str, Meta(extra_json_schema={"$ref": "#/components/schemas/FailureReason"})
 ]
 """One of `events.reasons`."""
+WaitReasonName = Annotated[
+    str, Meta(extra_json_schema={"enum": [str(reason) for reason in WaitReason]})
+]
 OrderStatus = Annotated[str, Meta(extra_json_schema={"enum": ORDER_STATUSES})]
 AnyStatus = Annotated[
     str, Meta(extra_json_schema={"enum": [str(item) for item in (*Status, *EngineStatus)]})
@@ -242,6 +246,24 @@ class Terms(Shape):
     max_price: Annotated[str, Meta(pattern=DECIMAL, description="tokenIn for one tokenOut.")] | None
 
 
+class Waiting(Shape):
+    """Why an order waits."""
+
+    reason: WaitReasonName
+    text: Annotated[str, Meta(description="The same for people.")]
+    until: (
+        Annotated[
+            str,
+            Meta(
+                pattern=TIME,
+                description="When work on it is expected to go on, in UTC; where that is known.",
+                extra_json_schema={"format": "date-time"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Order(Terms):
     """An order as it is now. Every field is always there; null is "not yet" or "none"."""
 
@@ -263,6 +285,12 @@ class Order(Terms):
     leftovers: list[Leftover]
     attempts: Count
     next_attempt_at: Time | None
+    waiting: (
+        Annotated[
+            Waiting, Meta(description="Null once it has ended, or while the log does not answer.")
+        ]
+        | None
+    )
     in_doubt: Annotated[bool, Meta(description="Its outcome cannot be determined yet.")]
     parked: Annotated[str, Meta(description="Why it waits for an operator.")] | None
     reason: (

@@ -8,6 +8,7 @@ import pytest
 
 from events.metrics import METERS, Counter
 from gateway.api.metrics import FACTS
+from gateway.backends.readiness_reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,7 +29,7 @@ def exposed_names() -> set[str]:
 def labels_of(name: str) -> set[str]:
     bare = re.sub(r"_(bucket|count|sum)$", "", name)
     [label] = {item.label for item in (*FACTS, *METERS) if item.name in (name, bare)}
-    return {label, "le"} if name.endswith("_bucket") else {label}
+    return {*label.split(","), "le"} if name.endswith("_bucket") else set(label.split(","))
 
 
 def expressions(path: Path) -> list[str]:
@@ -59,6 +60,18 @@ def test_every_alert_has_its_text_in_one_place() -> None:
     assert len(alerts) == len(set(alerts)) == len(expressions(ALERTS))
     for needed in ("severity:", "summary:", "description:"):
         assert text.count(needed) == len(alerts), needed
+
+
+def test_every_reason_of_readyz_has_an_alert_rule() -> None:
+    rules = dict(
+        re.findall(
+            r"- alert: (\w+)\n +expr: (?:>-\n)?((?:.|\n)*?)\n +(?:for|labels):", ALERTS.read_text()
+        )
+    )
+    for code, row in REASONS.items():
+        assert f'oee_readiness_reason{{code="{code}"}} == 1' in rules.get(row.alert, ""), code
+    named = re.findall(r'oee_readiness_reason\{code="([\w-]+)"\}', ALERTS.read_text())
+    assert sorted(named) == sorted(REASONS), "each once, and none that cannot be given"
 
 
 def test_compose_publishes_on_loopback_only_and_pins_every_image() -> None:
