@@ -19,7 +19,7 @@ import structlog
 from engine import venues
 from engine.composition import stop_times
 from engine.embedded import databases, localnet
-from engine.embedded.backends import missing
+from engine.embedded.backends import options
 from engine.embedded.data_dir import Folder, running
 from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import hung_s, stop_on_signal
@@ -69,7 +69,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
-        servers = databases.prepare(folder, databases.Options(servers=missing(settings)))
+        servers = databases.prepare(folder, options(settings))
         stack.callback(servers.clean)
         ready = msgspec.structs.replace(
             settings,

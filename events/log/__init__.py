@@ -57,8 +57,7 @@ from events.log.redis.link import (
     Unsuitable,
     other_chain,
 )
-from events.log.waiting import PERMIT_STAGES, StageWaits, Waiting
-from events.log.workers import StageState, Workers
+from events.log.waiting import PERMIT_STAGES, StageState, StageWaits, Waiting, Workers
 
 __all__ = [
     "DAMAGED",

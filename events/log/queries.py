@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from events.log import waiting, workers
+from events.log import waiting
 from events.log.head import RESTING, OrderHead, decode_head
 from events.log.reader import LogReader, Stored
 from events.log.redis.keys import Keys
 from events.log.redis.link import RedisConnection, meta_number
-from events.log.waiting import StageWaits, Waiting
-from events.log.workers import Workers
+from events.log.waiting import StageWaits, Waiting, Workers
 from events.order import Order
 
 MEMORY_SHARE = 0.8
@@ -85,7 +84,7 @@ class LogQueries:
 
     async def workers(self) -> Workers:
         """The workers of each stage, and the oldest entry of each inbox."""
-        return await workers.look(self._link, self.keys)
+        return await waiting.workers_of(self._link, self.keys)
 
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and the times (ms) at which they were parked, oldest first."""

@@ -1,4 +1,4 @@
-"""What waits, for how long and why: of single orders, and of each stage.
+"""What waits, for how long and why: of single orders, and of each stage; and who works on it.
 
 Nothing is published for this: the due-sets hold the reason of each delay, and everything else
 follows from heads, permits and the halt, so that it is true for any number of workers.
@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.exceptions import ResponseError
 
-from events.log.head import STAGE_NUMBER, OrderHead, decode_head
+from events.log.head import RESTING, STAGE_NUMBER, OrderHead, decode_head
 from events.log.inbox import ids_of
 from events.log.reader import LogReader, Stored
-from events.log.redis.keys import PERMITS, Keys
+from events.log.redis.keys import GROUP, PERMITS, Keys
 from events.log.redis.link import OutcomeUnknown, RedisConnection, Unavailable
 from events.order import STAGES, Order, may_still_land, next_stage
 from events.order.events.attempt_failed import AttemptFailed
@@ -43,8 +44,27 @@ _STAYS = (AttemptFailed, RoutingStarted, TransactionInDoubt)
 """Events after which an order waits for the same stage as before."""
 
 
+class StageState(NamedTuple):
+    """The workers and the inbox of a stage."""
+
+    silent_ms: int | None
+    """Time since the last call of any of its workers; None: it has no worker."""
+    front: bytes
+    """Id of its oldest unsettled inbox entry, delivered or not; empty for an empty inbox."""
+
+
+class Workers(NamedTuple):
+    """The state of all stages and of the watchers."""
+
+    stages: dict[str, StageState]
+    watchers: int
+    """How many live watchers there are; they follow prices and pools."""
+    resting: int
+    """Orders that rest until a watcher triggers them."""
+
+
 class Waiting(NamedTuple):
-    """Why an order waits, and until when work on it is expected to go on."""
+    """Why an order waits, and until when work on it is expected to continue."""
 
     reason: WaitReason
     until_ms: int | None = None
@@ -233,3 +253,33 @@ def _ms(time: Sequence[bytes]) -> int:
 
 def _score(reply: bytes | None) -> float | None:
     return None if reply is None else float(reply)
+
+
+# -- workers ---------------------------------------------------------------------------------------
+
+
+async def workers_of(link: RedisConnection, keys: Keys) -> Workers:
+    """Queries the server. Raises LogError."""
+    silences = [await _silent_ms(link, keys.inbox(stage)) for stage in STAGES]
+    time, resting, *fronts = await link.pipeline(
+        [
+            ("TIME",),
+            ("HGET", keys.owed, RESTING),
+            *(("XRANGE", keys.inbox(stage), "-", "+", "COUNT", 1) for stage in STAGES),
+        ]
+    )
+    watchers = await link.call("ZCOUNT", keys.watchers, int(time[0]) * 1000, "+inf")
+    states = {
+        stage: StageState(silent_ms, front[0][0] if front else b"")
+        for stage, silent_ms, front in zip(STAGES, silences, fronts, strict=True)
+    }
+    return Workers(states, watchers, int(resting or 0))
+
+
+async def _silent_ms(link: RedisConnection, inbox: str) -> int | None:
+    try:
+        consumers = await link.call("XINFO", "CONSUMERS", inbox, GROUP)
+    except ResponseError:  # no inbox or no group: no worker has started yet
+        return None
+    rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
+    return min((row[b"idle"] for row in rows), default=None)

@@ -21,10 +21,10 @@ from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
-from gateway.backends.readiness_reasons import Reason, reason
 from gateway.backends.stall_detector import Stalls, UnknownAges
 from gateway.backends.switch_log import SwitchLog
 from gateway.http.problems import Problem
+from gateway.http.readiness_reasons import REASONS, Reason, reason
 from gateway.http.responses import json_response
 from projections.feed.history_reader import Archive
 
@@ -34,7 +34,7 @@ POLICY_LOOKS = 10
 UNVOUCHED_S = 2.0
 """How long the projector may take to verify the log after a restart of its server."""
 AGES_S = 5.0
-"""How often the age of what waits is looked at while nobody asks for it."""
+"""How often the age of what waits is looked at without a request."""
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -99,7 +99,7 @@ class Health:
         if unsafe := self._unsafe():
             raise Problem("log-unavailable", unsafe)
         if self.full:
-            raise Problem("log-full")
+            raise Problem("log-full", REASONS["log-full"].text)
 
     async def watch(self) -> None:
         """Runs for as long as the gateway."""

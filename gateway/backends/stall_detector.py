@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from events.log import StageState, Workers
-from gateway.backends.readiness_reasons import Reason, reason
+from gateway.http.readiness_reasons import Reason, reason
 
 WATCHER = "watcher"
 

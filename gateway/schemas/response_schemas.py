@@ -9,8 +9,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.backends.readiness_reasons import REASONS
 from gateway.http.problems import CODES
+from gateway.http.readiness_reasons import REASONS
 from projections.views.schemas import (
     ORDER_STATUSES,
     Amount,

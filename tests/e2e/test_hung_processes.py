@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from engine.processes.signs_of_life import Sign, signs
-from engine.settings import environment
+from engine.settings_loader import environment
 from tests.e2e.test_metrics import six_free_ports
 from tests.support.processes.engine_up import Engine, engine_up, is_running
 from tests.support.waits import HANG_S, until

@@ -11,14 +11,14 @@ import pytest
 
 from engine.processes import lifecycle, metrics_server
 from engine.processes.signs_of_life import Heart, signs
-from engine.settings import load
+from engine.settings_loader import load
 from tests.support.waits import HANG_S, until
 
 HANGING = """
 import asyncio, sys
 from pathlib import Path
 from engine.processes import lifecycle
-from engine.settings import load
+from engine.settings_loader import load
 lifecycle.HUNG_S, lifecycle.LOOK_S = 0.4, 0.05
 
 async def main(stop):

@@ -8,7 +8,7 @@ import pytest
 
 from events.metrics import METERS, Counter
 from gateway.api.metrics import FACTS
-from gateway.backends.readiness_reasons import REASONS
+from gateway.http.readiness_reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -93,3 +93,22 @@ def test_prometheus_asks_every_process_that_compose_runs() -> None:
     assert f"port: {port}\n" in asked
     for folder in re.findall(r"- \./(deploy/[\w/]+):", compose):
         assert (ROOT / folder).is_dir(), folder
+
+
+def test_alertmanager_has_one_receiver_whose_webhook_is_a_setting() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    config = (DEPLOY / "alertmanager/alertmanager.yml").read_text()
+    assert re.findall(r"- name: (\w+)", config) == ["webhook"]
+    [mounted] = re.findall(r"url_file: /(\w+)", config)
+    assert f"configs: [{mounted}]" in compose
+    assert re.search(rf"{mounted}:\n.*\n +content: \$\{{ALERT_WEBHOOK_URL:-", compose)
+    assert 'targets: ["alertmanager:9093"]' in (DEPLOY / "prometheus/prometheus.yml").read_text()
+
+
+def test_health_checks_start_no_python() -> None:
+    for name in ("compose.yaml", "Dockerfile"):
+        checks = re.findall(
+            r"(?:test: |HEALTHCHECK(?:.|\n)*?CMD )(\[.*\])", (ROOT / name).read_text()
+        )
+        assert checks, name
+        assert not [check for check in checks if re.search(r"python|-m.*engine", check)]

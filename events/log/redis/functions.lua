@@ -346,8 +346,8 @@ end
 local function schedule(wake)
   if wake and wakes[unit_owes] then
     if unit_wait_ms > 0 then
-      local score = time_ms + unit_wait_ms + unit_wait_reason / REASON_SHARE
-      add_pair(waits[unit_owes], score, unit_id)
+      local due_ms = time_ms + unit_wait_ms
+      add_pair(waits[unit_owes], due_ms + unit_wait_reason / REASON_SHARE, unit_id)
     else
       wakes[unit_owes][#wakes[unit_owes] + 1] = unit_id
     end
@@ -532,7 +532,8 @@ end
 -- until the next or -1}.
 local function due(keys, argv)
   local time_ms = math.floor(now_us() / 1000)
-  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', '(' .. string.format('%d', time_ms + 1), 'LIMIT', 0, argv[1])
+  local till = string.format('(%d', time_ms + 1)
+  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', till, 'LIMIT', 0, argv[1])
   if #ids > 0 then
     deliver(keys[2], ids, tonumber(argv[2]))
     redis.call('ZREM', keys[1], unpack(ids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.log.workers import StageState, Workers
+from events.log import StageState, Workers
 from gateway.backends.stall_detector import Stalls
 
 AFTER_S = 10.0

@@ -29,8 +29,8 @@ class Row(NamedTuple):
 REASONS: Mapping[str, Row] = {
     "log-unavailable": Row("the log does not answer", "LogUnavailable"),
     "log-full": Row(
-        "the log's server has used 80 % of its memory: new orders are refused so that open ones"
-        " can finish",
+        "the log's server has used 80 % of its maxmemory; new orders are refused until it is raised"
+        " (VALKEY_MAXMEMORY_MB for the embedded server), and open orders continue",
         "LogFull",
     ),
     "log-suspended": Row("the log accepts neither orders nor sends", "LogSuspended"),
