@@ -65,7 +65,7 @@ def _end_if_hung(after_s: float) -> None:
         clock.wait(LOOK_S)
         still = still + 1 if HEART.beats == seen else 0
         seen = HEART.beats
-    structlog.get_logger().error("process_hung", silent_s=after_s)
+    structlog.get_logger().warning("process_hung", silent_s=after_s)
     faulthandler.dump_traceback()
     os._exit(HUNG)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from events.log.append_request import AppendRequest
 from events.log.redis.keys import STAGE_KEYS, Keys
 from events.order import STAGES
-from events.wait_reasons import NUMBERS
+from events.order.wait_reasons import NUMBERS
 
 FIXED_KEYS = ("meta", "log", "open", "parked", "owed", "expiry", "book", "aliases")
 """The first keys of a call, by their names in `Keys`. They are followed by STAGE_KEYS of each

@@ -10,7 +10,7 @@ from enum import Enum
 
 import msgspec
 
-from events.wait_reasons import WaitReason
+from events.order.wait_reasons import WaitReason
 
 Note = tuple[dict[str, int], str]
 """Counters, and the label of the one that a written unit increments."""
@@ -62,7 +62,7 @@ class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     wait_ms: int = 0
     """Deliver it only after this time."""
     wait_reason: WaitReason | None = None
-    """Why, for people: stored with the delay. One of `events.wait_reasons.STORED`."""
+    """Why, for people: stored with the delay. One of `events.order.wait_reasons.STORED`."""
     not_after_ms: int = 0
     """Refuse the unit (`late`) after this server time; 0: never."""
     idempotency: Idempotency | None = None

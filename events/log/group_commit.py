@@ -30,7 +30,7 @@ from events.log.redis.link import (
     Unavailable,
 )
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
-from events.wait_reasons import SHARE
+from events.order.wait_reasons import SHARE
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000

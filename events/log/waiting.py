@@ -22,9 +22,9 @@ from events.order import STAGES, Order, may_still_land, next_stage
 from events.order.events.attempt_failed import AttemptFailed
 from events.order.events.routing_started import RoutingStarted
 from events.order.events.transaction_in_doubt import TransactionInDoubt
+from events.order.wait_reasons import DATED, WaitReason, split_score
 from events.status import Status
 from events.streams.damage import UNDECODABLE
-from events.wait_reasons import DATED, WaitReason, split_score
 
 PERMIT_STAGES = frozenset({"router", "submitter"})
 """The stages whose orders need one of CONCURRENCY permits."""

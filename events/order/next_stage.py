@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from events.order.events.order_cancelled import OrderCancelled
 from events.order.state import Order
 from events.order.transitions import NEXT
+from events.order.wait_reasons import WaitReason
 from events.status import TERMINAL, Status
-from events.wait_reasons import WaitReason
 
 STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
 """Their numbers stand in heads: new ones are appended."""

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from events.archive import ArchiveUnavailable
 from events.commands import doubts
 from events.log import EventLog, LogError
-from events.wait_reasons import WITHOUT_STAGE, WaitReason
+from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
 from gateway.api.exposition import Gauge, exposed
 from gateway.backends.health import ASK_S, Health
 from gateway.streaming.websocket import Sockets

@@ -13,9 +13,9 @@ from msgspec import UNSET, to_builtins
 
 from events import types as t
 from events.order import Order
+from events.order.wait_reasons import TEXTS, WaitReason
 from events.reasons import failure
 from events.types import Event
-from events.wait_reasons import TEXTS, WaitReason
 from projections.views.explorer import link
 from projections.views.formats import amount, swap_mode, time_or_none, timestamp, tokens_or_none
 from projections.views.payloads import VIEWS, OrderConfirmedPayload, Payload

@@ -17,9 +17,9 @@ from msgspec import UNSET, Meta, UnsetType
 from events import types as t
 from events.money import to_tokens
 from events.order.order_types import ORDER_TYPES
+from events.order.wait_reasons import WaitReason
 from events.token_warnings import TEXTS
 from events.types import TERMINAL, EngineStatus, Status
-from events.wait_reasons import WaitReason
 from projections.views.formats import bps, signed_tokens, tokens_or_none
 
 ORDER_STATUSES = [str(status) for status in Status]

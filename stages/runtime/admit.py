@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from events.order import Order, may_still_land, retry_reason
-from events.wait_reasons import WaitReason
+from events.order.wait_reasons import WaitReason
 from stages.runtime.load import persist
 from stages.runtime.retry import RetryPolicy, after_expiry
 from stages.runtime.settle import wait

@@ -12,6 +12,7 @@ import structlog
 
 from events.log import AppendRequest, AppendResult, AppendStatus, Delivery
 from events.order import IMMEDIATE_TIFS
+from events.order.wait_reasons import WaitReason
 from events.telemetry.error_text import error_text
 from events.types import (
     Fact,
@@ -21,7 +22,6 @@ from events.types import (
     OrderParked,
     TransactionInDoubt,
 )
-from events.wait_reasons import WaitReason
 from stages.runtime.retry import after_expiry
 from stages.runtime.work import Context, Decided, OrderDelivery, PendingAppend, Wait, WorkItem
 

@@ -18,8 +18,8 @@ import structlog
 
 from events.log import InboxMessage, OrderHead
 from events.order import may_still_land
+from events.order.wait_reasons import WaitReason
 from events.types import OrderParked
-from events.wait_reasons import WaitReason
 from stages.runtime.admit import pace, sort_turns
 from stages.runtime.append import append, encode
 from stages.runtime.ask import ask, dropping, receive

@@ -15,8 +15,8 @@ from events.hash_chain import EventBatch
 from events.log import STAGE_NUMBER, Delivery, EventLog, InboxMessage, OrderHead
 from events.metrics import VENUE
 from events.order import Order
+from events.order.wait_reasons import WaitReason
 from events.types import Fact
-from events.wait_reasons import WaitReason
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Answer, Later, Stage

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from events.log import PERMIT_STAGES
+from events.order.wait_reasons import DATED, NUMBERS, SHARE, STORED, WaitReason, split_score
 from events.types import AttemptFailed, OrderParked
-from events.wait_reasons import DATED, NUMBERS, SHARE, STORED, WaitReason, split_score
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from tests.support.http.served import Served, served
 from tests.support.log.log_server import LogServer

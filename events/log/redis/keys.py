@@ -115,7 +115,7 @@ class Keys:
 
     def due(self, stage: str) -> str:
         """Sorted set: delayed orders, by the server time (ms) at which the stage gets them; the
-        fraction of the score is why they wait: see `events.wait_reasons`.
+        fraction of the score is why they wait: see `events.order.wait_reasons`.
         """
         return self._due + stage
 

@@ -59,8 +59,8 @@ WITHOUT_STAGE = frozenset({WaitReason.PRICE, WaitReason.POOL, WaitReason.OPERATO
 """Reasons of orders that no stage works on."""
 
 DATED = frozenset({WaitReason.PACING, WaitReason.BACKOFF, WaitReason.NODE})
-"""Reasons whose due time is when work on the order is expected to continue. After that of the others
-the stage only looks at the order again."""
+"""Reasons whose due time is when work on the order is expected to continue. For the others it
+is only when the stage looks at the order again."""
 
 assert TEXTS.keys() == set(WaitReason), "every reason has its text"
 assert len(STORED) < SHARE, "a number fits below a millisecond, exactly"
