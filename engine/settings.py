@@ -58,7 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: Annotated[
         int,
         _doc(
-            "Where the others serve `/metrics`; `engine up` takes seven from here; 0: off",
+            "Where each process serves its `/metrics` and `/healthz`; `engine up` takes seven from"
+            " here, for all but the gateway; 0: off",
             ge=0,
             le=65_529,
         ),
@@ -79,6 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         SecretUrl, _doc("Postgres ≥ 16 with projections and archive; empty: embedded")
     ] = SecretUrl("")
+    valkey_maxmemory_mb: Annotated[
+        int,
+        _doc(
+            "Memory of the embedded Valkey; new orders are refused from 80 % of it on",
+            "MB",
+            ge=16,
+            le=1_048_576,
+        ),
+    ] = 4096
     concurrency: Annotated[
         int, _doc("Orders in venue calls at once, over all workers; 0: no limit", "orders", ge=0)
     ] = 10

@@ -20,7 +20,7 @@ from events.secret import SecretText
 
 ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
-FOREIGN = ("COMPOSE_", "POSTGRES_")
+FOREIGN = ("ALERT_", "COMPOSE_", "POSTGRES_")
 
 FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
 """Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""

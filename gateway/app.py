@@ -85,6 +85,7 @@ def make_app(options: GatewayOptions) -> web.Application:
         stuck_after_s=options.stuck_after_s,
         market_fault=options.market_fault,
         chain_facts=options.chain_facts,
+        concurrency=options.concurrency,
     )
     feed = Feed(
         options.log,
@@ -130,7 +131,15 @@ def _handlers(
     )
     sockets = Sockets(log, feed, health, presence, ownership)
     return Handlers(
-        orders=Orders(log, archive, feed, health, tokens=tokens, explorer=explorer),
+        orders=Orders(
+            log,
+            archive,
+            feed,
+            health,
+            tokens=tokens,
+            explorer=explorer,
+            concurrency=options.concurrency,
+        ),
         commands=CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer),
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
@@ -151,6 +160,7 @@ async def _background(
     """Watches log and keys for as long as the application runs, then closes the feed."""
     watches = [
         asyncio.create_task(health.watch(), name="watch"),
+        asyncio.create_task(health.watch_ages(), name="ages"),
         asyncio.create_task(access.watch(), name="keys"),
     ]
     yield

@@ -44,6 +44,8 @@ class GatewayOptions:
     slow_s: float = 20.0
     """How long a client with more than 256 KiB before it may receive nothing of it before its
     connection is closed."""
+    concurrency: int = 0
+    """How many orders may be in venue calls at once; 0 is any number."""
     stuck_after_s: float = 20.0
     """How long a stage may stand still before /readyz reports it."""
     hosts: Collection[str] = ()

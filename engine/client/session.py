@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from engine.client import Client, OutcomeUnknownError, RefusedError, UnreachableError
 from engine.embedded.data_dir import running
 from engine.setting_parser import SettingsError
-from engine.settings import Settings, load
+from engine.settings import Settings
+from engine.settings_loader import load
 
 UNKNOWN_EXIT = 4
 """Exit code of a command that may have been carried out or not."""

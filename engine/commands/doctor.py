@@ -2,16 +2,18 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple, get_args
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from engine.commands.up import reachable
+from engine.composition.log import make_log
 from engine.doctor import archive, chain, log_server, machine, records, running
 from engine.doctor.findings import Finding, Status
 from engine.embedded import localnet
-from engine.embedded.data_dir import RunState
+from engine.embedded.data_dir import RunState, holds_engine
 from engine.embedded.data_dir import running as recorded
 from engine.processes.program import StartError
 from engine.setting_parser import SettingsError
@@ -19,6 +21,7 @@ from engine.settings import Settings
 from engine.telemetry.logging import quiet
 from engine.terminal.styles import styled
 from engine.venues import chain_of
+from events.log import LogError
 from events.secret import SecretUrl
 
 HELP = "check set-up, backends, clocks, ports and chain; print the remedy for each fault"
@@ -85,6 +88,12 @@ async def examine(settings: Settings) -> list[Finding]:
     except (StartError, OSError) as error:
         findings.append(Finding("engine", "warning", str(error), "wait a moment"))
     findings += machine.look(settings, runs=record is not None, apart=is_apart(settings, record))
+    findings += running.processes(
+        settings,
+        runs=record is not None,
+        apart=is_apart(settings, record),
+        new=not holds_engine(settings.data_dir),
+    )
     subject = _subject(settings, record)
     for check in CHECKS:
         findings += [finding async for finding in check(subject)]
@@ -135,8 +144,22 @@ async def _gateway(subject: Subject) -> AsyncIterator[Finding]:
         for finding in await running.look(subject.record.gateway_url):
             yield finding
     elif subject.apart:
-        for finding in await running.look(reachable(subject.settings), elsewhere=True):
+        url, workers = reachable(subject.settings), await _workers(subject)
+        for finding in await running.look(url, elsewhere=True, workers=workers):
             yield finding
+
+
+async def _workers(subject: Subject) -> Collection[str] | None:
+    """The stages that have a worker, as the log knows; None where it does not answer."""
+    settings = msgspec.structs.replace(subject.settings, redis_url=subject.redis_url)
+    log = make_log(settings)
+    try:
+        silences = {name: s.silent_ms for name, s in (await log.workers()).stages.items()}
+    except (LogError, ResponseError, OSError):
+        return None
+    finally:
+        await log.close()
+    return running.stages_with_workers(silences, settings.stuck_after_s * 1000)
 
 
 CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (

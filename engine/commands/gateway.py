@@ -4,6 +4,7 @@ import argparse
 
 from engine.commands.up import with_backends
 from engine.processes.lifecycle import serve
+from engine.processes.metrics_server import metered
 from engine.settings import Settings
 
 HELP = "serve HTTP and WebSocket"
@@ -20,4 +21,4 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     from engine.composition.gateway import run_gateway
 
     ready = with_backends(settings)
-    return serve(ready, "gateway", lambda stop: run_gateway(ready, stop))
+    return serve(ready, "gateway", lambda stop: metered(ready, run_gateway(ready, stop)))

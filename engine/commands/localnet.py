@@ -98,7 +98,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
         print(json.dumps(pools_file(), indent=2))
         return 0
-    return serve(settings, "localnet", lambda stop: _serve(settings, args, stop))
+    # It may read a long ledger in one turn of its loop.
+    return serve(settings, "localnet", lambda stop: _serve(settings, args, stop), may_hang=True)
 
 
 async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Event) -> None:

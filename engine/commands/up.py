@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import sys
@@ -18,11 +19,12 @@ import structlog
 from engine import venues
 from engine.composition import stop_times
 from engine.embedded import databases, localnet
-from engine.embedded.backends import missing
+from engine.embedded.backends import options
 from engine.embedded.data_dir import Folder, running
 from engine.processes.child_log import Rotation
-from engine.processes.lifecycle import alive_file, stop_on_signal
+from engine.processes.lifecycle import hung_s, stop_on_signal
 from engine.processes.program import Program, StartError
+from engine.processes.signs_of_life import sign_file
 from engine.processes.supervisor import Supervisor
 from engine.settings import Settings
 from engine.settings_loader import environment
@@ -49,8 +51,6 @@ PROCESSES: Sequence[Sequence[Sequence[str]]] = (
     tuple(("stage", name) for name in STAGES),
     (("projector",),),
 )
-HUNG_S = 30.0
-"""Many times what any turn of a loop takes."""
 SETTING = 2
 """Exit code of a process whose settings are invalid."""
 TRACER = ("tracer",)
@@ -69,7 +69,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
         _claim_port(settings)
-        servers = databases.prepare(folder, databases.Options(servers=missing(settings)))
+        servers = databases.prepare(folder, options(settings))
         stack.callback(servers.clean)
         ready = msgspec.structs.replace(
             settings,
@@ -143,8 +143,8 @@ def _programs(settings: Settings) -> list[list[Program]]:
                 argv=[sys.executable, "-P", "-m", "engine", *words],
                 environ=environ | {"METRICS_PORT": str(ports.get(words[-1], 0))},
                 hopeless=SETTING,
-                alive=alive_file(settings, words[-1]),
-                hung_s=max(HUNG_S, 4 * settings.heartbeat_ms / 1000),
+                alive=functools.partial(sign_file, settings, words[-1]),
+                hung_s=hung_s(settings),
             )
             for words in group
         ]

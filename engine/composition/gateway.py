@@ -67,6 +67,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         market_fault=trading.fault,
         chain_facts=trading.facts,
         heartbeat_ms=settings.heartbeat_ms,
+        concurrency=settings.concurrency,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),
         hosts=settings.allowed_hosts,

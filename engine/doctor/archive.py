@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
-from engine.doctor.findings import Finding, failed, ok, skew, skipped, warning
+from engine.doctor.findings import Finding, failed, ok, reach_mend, skew, skipped, warning
 from events.secret import SecretUrl
 
 LEAST = 160_000
@@ -39,7 +39,7 @@ async def look(url: SecretUrl) -> AsyncIterator[Finding]:
         )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         why = str(error) or type(error).__name__
-        yield failed("Postgres", why, "start it, or mend DATABASE_URL")
+        yield failed("Postgres", why, reach_mend(error, "DATABASE_URL"))
         return
     try:
         before = time.time()

@@ -40,6 +40,19 @@ def skipped(name: str, detail: str) -> Finding:
     return Finding(name, "skipped", detail)
 
 
+SILENT = ("refused", "no such file", "timed out", "timeout")
+
+
+def reach_mend(error: Exception, setting: str) -> str:
+    """How to repair that a server cannot be reached: start it, where nothing listens at its
+    address; else the address, login or database is wrong.
+    """
+    text = f"{type(error).__name__} {error}".lower()
+    if any(sign in text for sign in SILENT):
+        return f"start the server that {setting} names"
+    return f"correct {setting}"
+
+
 SKEW_WARNING_S = 0.5
 SKEW_FAILED_S = 10.0
 

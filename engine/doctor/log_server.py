@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from redis.exceptions import ResponseError
 
-from engine.doctor.findings import Finding, failed, ok, skew, warning
+from engine.doctor.findings import Finding, failed, ok, reach_mend, skew, warning
 from events.log import Keys, LogError, RedisConnection, other_chain
 from events.secret import SecretUrl
 
@@ -29,7 +29,7 @@ async def look(url: SecretUrl, *, chain: str = "") -> AsyncIterator[Finding]:
         ours = (before + time.time()) / 2
         info = _fields((await link.call("INFO", "everything")).decode())
     except (LogError, ResponseError, OSError) as error:
-        yield failed("log server", str(error), "start it, or mend REDIS_URL")
+        yield failed("log server", str(error), reach_mend(error, "REDIS_URL"))
         return
     else:
         yield _version(info)
@@ -113,6 +113,6 @@ def _memory(info: dict[str, str]) -> Finding:
         )
     text = f"{used / 1e6:.0f} of {most / 1e6:.0f} MB used"
     if used > MEMORY_SHARE * most:
-        mend = "raise maxmemory; look at `engine parked list` and the projector"
+        mend = "raise maxmemory: VALKEY_MAXMEMORY_MB for the embedded server"
         return failed("log server's memory", f"{text}: new orders are refused", mend)
     return ok("log server's memory", text)

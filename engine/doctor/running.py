@@ -1,48 +1,103 @@
-"""The running engine, as its gateway reports it."""
+"""The running engine: which of its processes run, and what its gateway reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from engine.client import Client, UnreachableError
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
+from engine.processes.signs_of_life import Sign, signs
+from engine.settings import Settings
+from gateway.http.readiness_reasons import REASONS
 
-MENDS = {
-    "postgres": "see what is said of Postgres above",
-    "market": "see what is said of the nodes above, or name another one in SOLANA_RPC_URL",
-    "projector": "see `projector` and `records` above; start it, or look into"
-    " logs/projector.log of DATA_DIR",
+LOG_OF = "look into logs/{part}.log of DATA_DIR"
+MENDS: Mapping[str, str] = {
+    "log-unavailable": "see what is said of the log server and of `records` above",
+    "log-full": "raise maxmemory of the log server: VALKEY_MAXMEMORY_MB for the embedded one",
+    "log-suspended": "see `records` above",
+    "log-unsafe": "see what is said of the log server above",
+    "log-not-compared": LOG_OF,
+    "foreign-entries": "see `records` above",
+    "archive-unavailable": "see what is said of Postgres above",
+    "projector-halted": "see `records` above",
+    "projector-behind": LOG_OF,
+    "projector-age-unknown": "engine audit verify",
+    "stage-without-worker": "engine stage {part}",
+    "stage-silent": "engine alive {part} names the process that hangs: kill it",
+    "stage-stuck": LOG_OF,
+    "stage-age-unknown": "engine audit verify",
+    "watcher-missing": "engine stage watcher",
+    "market-unavailable": "see what is said of the nodes above",
 }
-LOG_MENDS = {
-    "full": "raise maxmemory of the log server; look at `engine parked list` and the projector",
-    "suspended": "see `records` above",
-    "unsafe": "see what is said of the log server above",
-}
-"""By the status of the log."""
-LOG_MEND = "see what is said of the log server and of `records` above"
-MEND = "look into logs/{part}.log of DATA_DIR; start it, or kill it where it hangs: it starts again"
+"""One for each reason of /readyz."""
+assert MENDS.keys() == REASONS.keys(), "each reason has one mend"
+UNKNOWN = LOG_OF
+"""Of a reason that a newer gateway gives."""
 
 
-async def look(url: str, *, elsewhere: bool = False) -> list[Finding]:
-    """The answer of /readyz as findings. `elsewhere`: the gateway may run on another machine."""
+def processes(settings: Settings, *, runs: bool, apart: bool, new: bool) -> Iterator[Finding]:
+    """The processes of DATA_DIR by their signs of life.
+
+    `runs`: `engine up` holds the folder; `apart`: the processes run by themselves, perhaps on other
+    machines; `new`: no engine has ever been in the folder.
+    """
+    present = [sign for sign in signs(settings) if sign.exists and sign.process != "localnet"]
+    hung = [sign for sign in present if not sign.is_alive(settings)]
+    if present:
+        kinds = sorted({sign.process for sign in present})
+        yield ok("engine", f"{len(present)} processes of it run here: {', '.join(kinds)}")
+    elif runs:
+        yield warning(
+            "engine", "`engine up` runs, and no process of it shows life", "wait a moment"
+        )
+    elif apart:
+        yield skipped("engine", "no process of it runs with this DATA_DIR; see `gateway`")
+    elif new:
+        yield skipped("engine", "none was started here yet")
+    else:
+        yield warning("engine", "none runs on this DATA_DIR: no order is taken", "engine up")
+    yield from (_hung(sign) for sign in hung)
+
+
+def _hung(sign: Sign) -> Finding:
+    return failed(
+        f"process {sign.pid}",
+        f"{sign.process} on {sign.host} exists and shows no life",
+        f"kill -9 {sign.pid}",
+    )
+
+
+async def look(
+    url: str, *, elsewhere: bool = False, workers: Collection[str] | None = None
+) -> list[Finding]:
+    """The answer of /readyz as findings. `elsewhere`: the gateway may run on another machine;
+    `workers`: the stages that have a worker, as the log knows; None: not known.
+    """
     try:
         async with Client(url) as client:
             ready = msgspec.to_builtins(await client.ready())
     except UnreachableError as error:
-        if elsewhere:
-            return [skipped("gateway", f"none here: {error}")]
-        return [failed("gateway", str(error), "look into logs/gateway.log of DATA_DIR")]
+        if not elsewhere:
+            return [failed("gateway", str(error), LOG_OF.format(part="gateway"))]
+        if workers is not None and not workers:
+            detail = (
+                f"none here, and no stage has a worker: no engine runs on these servers ({error})"
+            )
+            return [warning("gateway", detail, "start its processes: docs/guide/deployment.md")]
+        return [skipped("gateway", f"none here: {error}")]
     return list(_findings(url, ready))
 
 
 def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     yield ok("gateway", f"{url}: {ready.get('status')}")
-    reasons = ready.get("reasons")
+    reasons, codes = ready.get("reasons"), ready.get("codes")
+    known = codes if isinstance(codes, dict) else {}
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():
         make = failed if part == "log" else warning
-        yield make(part, str(reason), _mend(part, ready))
+        mend = MENDS.get(str(known.get(part)), UNKNOWN).format(part=part)
+        yield make(part, str(reason), mend)
     if ready.get("parked"):
         detail = f"the engine could not continue {ready['parked']} orders"
         yield warning("parked", detail, "engine parked list")
@@ -50,9 +105,6 @@ def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
         yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")
 
 
-def _mend(part: str, ready: dict[str, object]) -> str:
-    if part != "log":
-        return MENDS.get(part, MEND).format(part=part)
-    log = ready.get("log")
-    status = str(log.get("status")) if isinstance(log, dict) else ""
-    return LOG_MENDS.get(status, LOG_MEND)
+def stages_with_workers(silences_ms: Mapping[str, int | None], within_ms: int) -> Sequence[str]:
+    """The stages of which a worker made a call within this time."""
+    return [s for s, silent in silences_ms.items() if silent is not None and silent < within_ms]

@@ -27,7 +27,7 @@ async def backends(settings: Settings) -> AsyncIterator[tuple[SecretUrl, SecretU
         if not (redis_url and database_url):
             check_holds_engine(settings)
             state = running(settings.data_dir) or stack.enter_context(
-                databases.started(settings.data_dir, databases.Options(servers=missing(settings)))
+                databases.started(settings.data_dir, options(settings))
             )
             redis_url = redis_url or SecretUrl(state.redis_url)
             database_url = database_url or SecretUrl(state.database_url)
@@ -48,3 +48,9 @@ def missing(settings: Settings) -> list[str]:
     """Returns the servers that have no URL in the settings: the engine starts these."""
     urls = {"valkey": settings.redis_url, "postgres": settings.database_url}
     return [name for name, url in urls.items() if not url]
+
+
+def options(settings: Settings) -> databases.Options:
+    """Returns how the embedded servers run."""
+    maxmemory = f"{settings.valkey_maxmemory_mb}mb"
+    return databases.Options(servers=missing(settings), valkey={"maxmemory": maxmemory})

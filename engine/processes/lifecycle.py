@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import signal
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import structlog
 
+from engine.processes.signs_of_life import HEART
 from engine.settings import Settings
 from engine.telemetry import logging
 from events.version import VERSION
@@ -22,37 +24,50 @@ from events.version import VERSION
 # Below the supervisor's patience for one group of processes, so that we end by ourselves.
 STOP_PATIENCE_S = 2.0
 
+HUNG_S = 30.0
+"""Many times what any turn of a loop takes."""
+LOOK_S = 1.0
+HUNG = 70
+"""Exit code of a process that ended itself because its event loop stood still."""
+
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def serve(settings: Settings, process: str, main: Main) -> int:
-    """Runs `main(stop)` until it returns; returns the exit code."""
+def serve(settings: Settings, process: str, main: Main, *, may_hang: bool = False) -> int:
+    """Runs `main(stop)` until it returns; returns the exit code.
+
+    A process whose event loop stands still for HUNG_S ends itself, so that whatever started it
+    (compose, systemd, Kubernetes) starts it again; with `may_hang` it does not.
+    """
     logging.configure(settings, process)
     log = structlog.get_logger()
     log.info("process_started", pid=os.getpid(), version=VERSION)
+    if not may_hang:
+        watch = threading.Thread(target=_end_if_hung, args=(hung_s(settings),), daemon=True)
+        watch.start()
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(_live(main, alive_file(settings, process), settings.heartbeat_ms / 1000))
+        runner.run(_live(main, HEART.beat(settings, process)))
     log.info("process_stopped")
     return 0
 
 
-def alive_file(settings: Settings, process: str) -> Path:
-    """Returns the file whose modification time is when the event loop of a process last turned."""
-    return settings.data_dir / "alive" / process.replace(" ", "-")
+def hung_s(settings: Settings) -> float:
+    """How long a process may show no life before it is ended."""
+    return max(HUNG_S, 4 * settings.heartbeat_ms / 1000)
 
 
-def known(settings: Settings) -> list[str]:
-    """Returns the processes that ever lived with this DATA_DIR."""
-    return sorted(path.name for path in alive_file(settings, "x").parent.glob("*"))
-
-
-def is_alive(settings: Settings, process: str) -> bool:
-    """Whether a process touched its file within its last three heartbeats."""
-    try:
-        age_s = time.time() - alive_file(settings, process).stat().st_mtime
-    except FileNotFoundError:
-        return False
-    return age_s < 3 * settings.heartbeat_ms / 1000
+def _end_if_hung(after_s: float) -> None:
+    """Runs in a thread. Looks are counted, not time: a process that was stopped, or whose machine
+    slept, gets the full time again.
+    """
+    still, seen, clock = 0, HEART.beats, threading.Event()
+    while still * LOOK_S < after_s:
+        clock.wait(LOOK_S)
+        still = still + 1 if HEART.beats == seen else 0
+        seen = HEART.beats
+    structlog.get_logger().warning("process_hung", silent_s=after_s)
+    faulthandler.dump_traceback()
+    os._exit(HUNG)
 
 
 async def stop_on_signal(stop: asyncio.Event) -> None:
@@ -63,11 +78,11 @@ async def stop_on_signal(stop: asyncio.Event) -> None:
             loop.add_signal_handler(number, stop.set)
 
 
-async def _live(main: Main, alive: Path, every_s: float) -> None:
+async def _live(main: Main, beat: Coroutine[Any, Any, None]) -> None:
     stop = asyncio.Event()
     await stop_on_signal(stop)
     work = asyncio.ensure_future(main(stop))
-    beats = asyncio.create_task(_beat(alive, every_s))
+    beats = asyncio.create_task(beat)
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,15 +97,7 @@ async def _live(main: Main, alive: Path, every_s: float) -> None:
     finally:
         beats.cancel()
         stopped.cancel()
-
-
-async def _beat(alive: Path, every_s: float) -> None:
-    alive.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        # A full disk must not end a process that can still finish orders.
-        with contextlib.suppress(OSError):
-            alive.touch()
-        await asyncio.sleep(every_s)
+        await asyncio.wait({beats})
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

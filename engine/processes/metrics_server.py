@@ -1,25 +1,31 @@
-"""METRICS_PORT: where a process other than the gateway shows its metrics."""
+"""METRICS_PORT: where a process shows its metrics and, in `/healthz`, its own sign of life."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from engine.processes.signs_of_life import HEART
 from engine.settings import Settings
+
+if TYPE_CHECKING:  # a process without METRICS_PORT does not load it
+    from aiohttp import web
 
 
 async def metered(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, and serve /metrics for so long where METRICS_PORT asks for it."""
+    """Does the work, and serves METRICS_PORT for so long, where it is set."""
     async with listening(settings):
         await work
 
 
 @contextlib.asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[None]:
-    """Serves /metrics for the length of a block. A port that is taken does not stop the process."""
+    """Serves /metrics and /healthz for the length of a block. A port that is taken does not stop
+    the process.
+    """
     if not settings.metrics_port:
         yield
         return
@@ -29,6 +35,7 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
 
     app = web.Application()
     app.router.add_get("/metrics", answer)
+    app.router.add_get("/healthz", healthz)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -41,3 +48,12 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """200 while this process shows life, else 503; one whose event loop hangs does not answer."""
+    from aiohttp import web
+
+    if HEART.is_beating():
+        return web.json_response({"status": "ok"})
+    return web.json_response({"status": "silent"}, status=503)

@@ -31,8 +31,8 @@ class Program:
     `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
     when we die: SIGKILL for what must not linger, something softer where files want closing.
     `keep` are file descriptors that it inherits. `hopeless` is the exit code that no restart mends.
-    `alive` is a file that it touches again and again while its loop turns; `hung_s` after the last
-    time it is taken to hang.
+    `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
+    last time it is taken to hang.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Program:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     keep: tuple[int, ...] = ()
     hopeless: int | None = None
-    alive: Path | None = None
+    alive: Callable[[int], Path] | None = None
     hung_s: float = 30.0
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:

@@ -84,9 +84,6 @@ class Child:
     async def _run_once(self) -> None:
         self._log.mark()
         self._still = 0
-        if self.program.alive is not None:  # the sign of life of the one before
-            with contextlib.suppress(OSError):
-                self.program.alive.unlink()
         read, write = os.pipe()
         try:
             process = self._process = self.program.spawn(write)
@@ -101,11 +98,14 @@ class Child:
                 if self.program.alive is None:
                     log.info("process_ready", process=self.program.name)
             await asyncio.sleep(POLL_S)
-            if self._hangs():
+            if self._hangs(process.pid):
                 log.warning("process_hung", name=self.program.name)
                 signal_group(process.pid, signal.SIGKILL)
         # What it left behind in its session goes too; it may hold the pipe open otherwise.
         signal_group(process.pid, signal.SIGKILL)
+        if self.program.alive is not None:
+            with contextlib.suppress(OSError):
+                self.program.alive(process.pid).unlink()
         await asyncio.wait({pump}, timeout=0.5)
         pump.cancel()
         code = process.returncode
@@ -117,7 +117,7 @@ class Child:
         if self.program.alive is None:
             log.info("process_started", process=self.program.name, pid=pid)
 
-    def _hangs(self) -> bool:
+    def _hangs(self, pid: int) -> bool:
         """Whether its liveness file stayed untouched for `hung_s`, counted in checks.
 
         Checks are counted, not clock time: after the whole machine was suspended, each process
@@ -127,10 +127,11 @@ class Child:
         if self.program.alive is None or now - self._looked_at < LOOK_S:
             return False
         self._looked_at = now
+        alive = self.program.alive(pid)
         try:
-            touched = self.program.alive.stat().st_mtime_ns
+            touched = alive.stat().st_mtime_ns
             if touched == self._touched and self._still * LOOK_S >= self.program.hung_s:
-                os.utime(self.program.alive)  # else it could not show any, however well it is
+                os.utime(alive)  # else it could not show any, however well it is
                 return True
         except OSError:  # it has only begun, or the disk is full or read-only
             touched = 0

@@ -40,9 +40,8 @@ from events.log.head import (
 from events.log.inbox import SUSPECT_DELIVERY_COUNT, Inbox, InboxMessage
 from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.pair_leases import ExpiredOrders, LeaseGrant, PairLeases, PairProgress
-from events.log.queries import StageLag
 from events.log.reader import Batch, LogReader, Stored
-from events.log.redis.keys import GROUP, LAYOUT, UPGRADABLE_LAYOUTS, Keys
+from events.log.redis.keys import GROUP, LAYOUT, PERMITS, UPGRADABLE_LAYOUTS, Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import (
     ClusterMismatch,
@@ -58,7 +57,7 @@ from events.log.redis.link import (
     Unsuitable,
     other_chain,
 )
-from events.log.workers import StageState, Workers
+from events.log.waiting import PERMIT_STAGES, StageState, StageWaits, Waiting, Workers
 
 __all__ = [
     "DAMAGED",
@@ -72,6 +71,8 @@ __all__ = [
     "NO_STAGE",
     "OUTCOME_COUNTERS",
     "PARKED",
+    "PERMITS",
+    "PERMIT_STAGES",
     "POSITIONS_KEPT",
     "PREFIX_LENGTH",
     "RESTING",
@@ -111,11 +112,12 @@ __all__ = [
     "RedisConnection",
     "RedisFunctions",
     "Refused",
-    "StageLag",
     "StageState",
+    "StageWaits",
     "Stored",
     "Unavailable",
     "Unsuitable",
+    "Waiting",
     "Workers",
     "ack_only",
     "batch_of",

@@ -14,7 +14,7 @@ from events.log.group_commit import Committer
 from events.log.head import EMPTY, OrderHead, encode_head, new_order, next_stage_code
 from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.redis.keys import Keys
-from events.order import Order, may_still_land
+from events.order import Order, may_still_land, retry_reason
 from events.streams import S, State
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
@@ -110,6 +110,7 @@ class LogAppender:
             delivery=delivery,
             wake=wake,
             wait_ms=wait_ms,
+            wait_reason=retry_reason(after) if wait_ms and type(after) is Order else None,
             not_after_ms=not_after_ms,
             idempotency=idempotency,
             sends=sends,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from events.log.append_request import AppendRequest
 from events.log.redis.keys import STAGE_KEYS, Keys
 from events.order import STAGES
+from events.order.wait_reasons import NUMBERS
 
 FIXED_KEYS = ("meta", "log", "open", "parked", "owed", "expiry", "book", "aliases")
 """The first keys of a call, by their names in `Keys`. They are followed by STAGE_KEYS of each
@@ -67,6 +68,7 @@ UNIT_FIELDS = {
     "index": "H",
     "wait_ms": "I",
     "not_after_ms": "Q",
+    "wait_reason": "B",
 }
 """`entry` numbers the call's inbox entries from 1, 0 is none; `index` its orders from 0."""
 _UNIT = struct.Struct("<" + "".join(UNIT_FIELDS.values()))
@@ -170,6 +172,7 @@ def encode_units(requests: Sequence[AppendRequest], keys: Keys) -> Call:
             index,
             request.wait_ms,
             request.not_after_ms,
+            NUMBERS[request.wait_reason] if request.wait_reason else 0,
         )
         units += (meta, request.old, request.new, request.records)
         if names and idempotency is not None:

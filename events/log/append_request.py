@@ -10,6 +10,8 @@ from enum import Enum
 
 import msgspec
 
+from events.order.wait_reasons import WaitReason
+
 Note = tuple[dict[str, int], str]
 """Counters, and the label of the one that a written unit increments."""
 
@@ -59,6 +61,8 @@ class AppendRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Deliver the order to the stage of its next event."""
     wait_ms: int = 0
     """Deliver it only after this time."""
+    wait_reason: WaitReason | None = None
+    """Why, for people: stored with the delay. One of `events.order.wait_reasons.STORED`."""
     not_after_ms: int = 0
     """Refuse the unit (`late`) after this server time; 0: never."""
     idempotency: Idempotency | None = None
@@ -107,7 +111,9 @@ class AppendResult(msgspec.Struct, frozen=True, gc=False):
     """The stored value of the client's key; of two keys, that of the later one."""
 
 
-def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRequest:
+def ack_only(
+    order_id: str, delivery: Delivery, *, wait_ms: int = 0, wait_reason: WaitReason | None = None
+) -> AppendRequest:
     """Returns a unit without events: it acks a delivery, or moves the order to the due-set."""
     wake = wait_ms > 0
     wait_ms = min(wait_ms, WAIT_MAX_MS)
@@ -121,4 +127,5 @@ def ack_only(order_id: str, delivery: Delivery, *, wait_ms: int = 0) -> AppendRe
         delivery=delivery,
         wake=wake,
         wait_ms=wait_ms,
+        wait_reason=wait_reason,
     )

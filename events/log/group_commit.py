@@ -30,6 +30,7 @@ from events.log.redis.link import (
     Unavailable,
 )
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
+from events.order.wait_reasons import SHARE
 
 UNITS_PER_CALL = 500
 BYTES_PER_CALL = 1_000_000
@@ -54,6 +55,7 @@ def append_library() -> RedisFunctions:
         "PARKED": PARKED,
         "RESTING": RESTING,
         "POSITIONS_KEPT": POSITIONS_KEPT,
+        "REASON_SHARE": SHARE,
         **layout_constants(),
     }
     return RedisFunctions("events.log.redis", "functions.lua", constants)

@@ -27,11 +27,15 @@ REQUEUED_MAX = 10_000
 """The most entries that a worker requeues on shutdown; others stay pending until leases end."""
 SUSPECT_DELIVERY_COUNT = 2
 """Deliveries after which an entry may be what crashes workers: it is handed over alone."""
+DEAD_AFTER_MS = 5000
+"""A consumer that made no call for so long, or for two leases, is dead: a live one reads its inbox
+every second, or renews its leases."""
 WATCHDOG_S = 5.0
 """How much longer than its block time a blocking read may take before it times out."""
 
 
-def _ids(joined: bytes) -> tuple[str, ...]:
+def ids_of(joined: bytes) -> tuple[str, ...]:
+    """The order ids of an inbox entry."""
     text = joined.decode("ascii", errors="replace")  # one character a byte: damage keeps offsets
     return tuple(text[at : at + ID_LENGTH] for at in range(0, len(text), ID_LENGTH))
 
@@ -102,7 +106,7 @@ class Inbox:
         if groups:
             return
         entries = await self._caller.call("XRANGE", self._key, "-", "+")
-        named = {order_id for _, fields in entries for order_id in _ids(fields[1])}
+        named = {order_id for _, fields in entries for order_id in ids_of(fields[1])}
         waiting = await self._caller.call("ZRANGE", self._keys.due(self._stage), 0, -1)
         named.update(order_id.decode(errors="replace") for order_id in waiting)
         await self.rebuild_from_open_orders(but=named)
@@ -124,6 +128,7 @@ class Inbox:
                 self._reclaim_at = now + self._lease_ms / 4000
                 if messages := await self._reclaim():
                     return messages
+                await self._delete_dead()
             if self._reader.connects != self._seen_connects:
                 connects = self._reader.connects
                 if messages := await self._read(count, "0", block_ms=None):
@@ -179,10 +184,15 @@ class Inbox:
             if entry_id not in self._held
         ]
 
+    async def _delete_dead(self) -> None:
+        """Deletes consumers of dead processes, once nothing is pending for them."""
+        idle_ms = max(DEAD_AFTER_MS, 2 * self._lease_ms)
+        await self._library.call(self._caller, "delete_dead", [self._key], self._consumer, idle_ms)
+
     def _hold(
         self, entry_id: bytes, joined: bytes, deliveries: int, head: bytes = b""
     ) -> InboxMessage:
-        ids = _ids(joined)
+        ids = ids_of(joined)
         self._held[entry_id] = set(range(len(ids)))
         self._abandoned.discard(entry_id)
         return InboxMessage(entry_id, STAGE_NUMBER[self._stage], ids, deliveries, head)

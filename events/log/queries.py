@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from events.log import workers
+from events.log import waiting
 from events.log.head import RESTING, OrderHead, decode_head
 from events.log.reader import LogReader, Stored
 from events.log.redis.keys import Keys
 from events.log.redis.link import RedisConnection, meta_number
-from events.log.workers import Workers
-from events.order import STAGES
+from events.log.waiting import StageWaits, Waiting, Workers
+from events.order import Order
 
 MEMORY_SHARE = 0.8
 """The share of maxmemory above which new orders are refused, so that open ones can finish."""
-
-
-class StageLag(NamedTuple):
-    """How far a stage is behind."""
-
-    orders: int
-    """Orders that wait for the stage's next event, delayed ones included."""
-    waiting: int
-    """Those of them in the due-set."""
-    oldest_ms: int
-    """Age of the oldest inbox entry; 0 for an empty inbox."""
 
 
 class LogQueries:
@@ -84,26 +72,19 @@ class LogQueries:
         values = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
         return int(values["used_memory"]), int(values.get("maxmemory", 0))
 
-    async def lag(self) -> dict[str, StageLag]:
-        """How far each stage is behind."""
-        commands: list[tuple[str, ...]] = [("HGETALL", self.keys.owed), ("TIME",)]
-        for stage in STAGES:
-            commands.append(("ZCARD", self.keys.due(stage)))
-            commands.append(("XRANGE", self.keys.inbox(stage), "-", "+", "COUNT", "1"))
-        answers = await self._link.pipeline(commands)
-        owed = dict(zip(answers[0][::2], answers[0][1::2], strict=True))
-        now_ms = int(answers[1][0]) * 1000 + int(answers[1][1]) // 1000
-        lags = {}
-        for number, stage in enumerate(STAGES, start=1):
-            waiting, oldest = answers[2 * number], answers[2 * number + 1]
-            age_ms = now_ms - int(oldest[0][0].split(b"-")[0]) if oldest else 0
-            orders = int(owed.get(str(number).encode(), 0))
-            lags[stage] = StageLag(orders, waiting, max(0, age_ms))
-        return lags
+    async def lag(self, *, concurrency: int = 0) -> dict[str, StageWaits]:
+        """How far each stage is behind, and why. `concurrency`: how many permits there are."""
+        return await waiting.of_stages(self._link, self._reader, self.keys, concurrency=concurrency)
+
+    async def why_waiting(
+        self, orders: Sequence[Order], *, concurrency: int = 0
+    ) -> list[Waiting | None]:
+        """Why each of these orders waits; None for one that has ended."""
+        return await waiting.of_orders(self._link, self.keys, orders, concurrency=concurrency)
 
     async def workers(self) -> Workers:
         """The workers of each stage, and the oldest entry of each inbox."""
-        return await workers.look(self._link, self.keys)
+        return await waiting.workers_of(self._link, self.keys)
 
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and the times (ms) at which they were parked, oldest first."""

@@ -1,7 +1,7 @@
 """The aggregate: the state of an order, its events, their transitions and fold, and its next stage.
 
 Pure, all of it: no clock, no network, no randomness. Imports the files beside it in `events`, and
-no log or store. Public: what is exported here, and `order_types`.
+no log or store. Public: what is exported here, `order_types` and `wait_reasons`.
 """
 
 from events.order.fold import advance, copied, evolve, fold
@@ -15,6 +15,7 @@ from events.order.next_stage import (
     may_still_land,
     next_attempt,
     next_stage,
+    retry_reason,
     was_executed,
 )
 from events.order.state import Order, Transaction, decode, encode
@@ -39,6 +40,7 @@ __all__ = [
     "may_still_land",
     "next_attempt",
     "next_stage",
+    "retry_reason",
     "status_after",
     "was_executed",
 ]

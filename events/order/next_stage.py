@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from events.order.events.order_cancelled import OrderCancelled
 from events.order.state import Order
 from events.order.transitions import NEXT
+from events.order.wait_reasons import WaitReason
 from events.status import TERMINAL, Status
 
 STAGES = ("router", "builder", "submitter", "confirmer", "watcher")
@@ -32,6 +33,11 @@ def next_stage(order: Order) -> str | None:
     if order.transaction is None:
         return "router" if order.stale_route else "builder"
     return "confirmer" if order.transaction.submitted_at_us else "submitter"
+
+
+def retry_reason(order: Order) -> WaitReason:
+    """Why an order that is tried again waits for its next attempt."""
+    return WaitReason.NODE if order.outages else WaitReason.BACKOFF
 
 
 _WITHOUT_STAGE = TERMINAL | {Status.WATCHING}

@@ -36,6 +36,7 @@ class Gauge(NamedTuple):
     name: str
     help: str
     label: str = ""
+    """Several are joined by commas, and so are their values."""
 
 
 Values = Mapping[Gauge, float | Mapping[str, float | None] | None]
@@ -70,7 +71,7 @@ def _facts(values: Values) -> Iterator[Metric]:
         family = GaugeMetricFamily(fact.name, fact.help, labels=_labels(fact.label))
         for label, number in by_label.items():
             if number is not None:
-                family.add_metric([label] if fact.label else [], number)
+                family.add_metric(label.split(",") if fact.label else [], number)
         if family.samples:
             yield family
 
@@ -93,4 +94,4 @@ def _counted(meters: Sequence[Counter | Histogram]) -> Iterator[Metric]:
 
 
 def _labels(label: str) -> list[str]:
-    return [label] if label else []
+    return label.split(",") if label else []

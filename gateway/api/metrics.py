@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from events.archive import ArchiveUnavailable
 from events.commands import doubts
 from events.log import EventLog, LogError
+from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
 from gateway.api.exposition import Gauge, exposed
 from gateway.backends.health import ASK_S, Health
 from gateway.streaming.websocket import Sockets
@@ -37,12 +38,18 @@ STAGE_ORDERS = Gauge("oee_stage_orders", "Orders that wait for a stage", "stage"
 STAGE_WAITING = Gauge(
     "oee_stage_waiting_orders", "Of these: that wait for a time (turn, backoff, chain)", "stage"
 )
+STAGE_REASONS = Gauge(
+    "oee_stage_waiting_reason_orders",
+    "Orders that wait for a stage, by why they wait",
+    "stage,reason",
+)
 STAGE_OLDEST = Gauge(
     "oee_stage_oldest_seconds",
-    "Age of the oldest entry in a stage's inbox; 0: it is empty",
+    "How long the oldest order has waited for a stage, delayed ones included; 0: none waits",
     "stage",
 )
 STAGE_STALLED = Gauge("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
+REASON = Gauge("oee_readiness_reason", "1 while /readyz gives this reason for a part", "code,part")
 OPEN = Gauge("oee_orders_open", "Orders that have not ended")
 RESTING = Gauge("oee_orders_resting", "Of these: that wait for a price or a pool")
 PARKED = Gauge("oee_orders_parked", "Orders that the engine could not continue")
@@ -62,8 +69,9 @@ SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
     ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
-    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_OLDEST, STAGE_STALLED, OPEN, RESTING, PARKED,
-    PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S, PROJECTOR_HALTED, SOCKETS,
+    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED, REASON,
+    OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S,
+    PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
 """All gauges, in the order of the documentation."""
 
@@ -119,6 +127,7 @@ def _facts_of(state: dict[str, Any]) -> Known:
     up = log["status"] != "unavailable"
     known: Known = {
         ACCEPTING: state["status"] != "unavailable",
+        REASON: {f"{code},{part}": 1 for part, code in state["codes"].items()},
         LOG_UP: up,
         POSTGRES_UP: postgres["status"] != "unavailable",
         PROJECTED: postgres.get("position"),
@@ -140,6 +149,12 @@ def _facts_of(state: dict[str, Any]) -> Known:
         RESTING: state["resting"],
         STAGE_ORDERS: {name: lag["orders"] for name, lag in stages.items()},
         STAGE_WAITING: {name: lag["waiting"] for name, lag in stages.items()},
+        STAGE_REASONS: {
+            f"{name},{reason}": lag["reasons"].get(reason, 0)
+            for name, lag in stages.items()
+            for reason in WaitReason
+            if reason not in WITHOUT_STAGE
+        },
         STAGE_OLDEST: {name: lag["seconds"] for name, lag in stages.items()},
         STAGE_STALLED: {name: name in state["reasons"] for name in stages},
     }

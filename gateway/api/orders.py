@@ -43,7 +43,7 @@ from gateway.parsing.parameters import (
 from gateway.parsing.traceparent import traced
 from projections.feed.feed import Feed
 from projections.feed.history_reader import Archive, HistoryGap
-from projections.views.orders import order_view
+from projections.views.orders import order_view, waiting_view
 
 APPEND_S = 1.5
 """How long an append may take before its outcome counts as unknown."""
@@ -53,6 +53,9 @@ BATCHES_AT_ONCE = 4
 
 PARSED_AT_ONCE = 50
 """Orders of a batch that are parsed in one turn of the loop."""
+
+WAITING_S = 0.5
+"""How long the log may take to tell why orders wait, which is not worth a failed read."""
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +78,7 @@ class Orders:
         *,
         tokens: Mapping[str, Token],
         explorer: str,
+        concurrency: int,
     ) -> None:
         self._log = log
         self._archive = archive
@@ -83,6 +87,7 @@ class Orders:
         self._tokens = tokens
         self._explorer = explorer
         self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self._concurrency = concurrency
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -247,7 +252,19 @@ class Orders:
         order = await self._find_order(order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
-        return responses.order(order, self._explorer)
+        [waiting] = await self._why_waiting([order])
+        return responses.order(order, self._explorer, waiting)
+
+    async def _why_waiting(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
+        """Why each of these orders waits; null for all while the log does not answer."""
+        if all(order.terminal for order in orders):
+            return [None] * len(orders)
+        try:
+            async with asyncio.timeout(WAITING_S):
+                waits = await self._log.why_waiting(orders, concurrency=self._concurrency)
+        except (LogError, TimeoutError):
+            return [None] * len(orders)
+        return [wait and waiting_view(*wait) for wait in waits]
 
     async def read_by_client_id(self, request: web.Request) -> web.Response:
         """GET /api/orders/by-client-id/{clientOrderId}: by the log's index of names, which knows an
@@ -263,7 +280,8 @@ class Orders:
             order = orders[0] if orders else None
         if order is None:
             raise Problem("unknown-order", f"no order has the clientOrderId {name}")
-        return responses.order(order, self._explorer)
+        [waiting] = await self._why_waiting([order])
+        return responses.order(order, self._explorer, waiting)
 
     async def _named(self, account: str, client_order_id: str) -> Order | None:
         """The order that the log's index has under this name of an account."""
@@ -308,7 +326,10 @@ class Orders:
             except BadCursor as error:
                 raise Problem("malformed-cursor", str(error), parameter="cursor") from None
         content = {
-            "orders": [order_view(order, self._explorer) for order in orders],
+            "orders": [
+                order_view(order, self._explorer, waiting)
+                for order, waiting in zip(orders, await self._why_waiting(orders), strict=True)
+            ],
             "nextCursor": following,
         }
         return responses.json_response(content)

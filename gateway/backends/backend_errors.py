@@ -11,6 +11,7 @@ from events.archive import ArchiveUnavailable
 from events.log import Fenced, Full, LogError, OutcomeUnknown
 from gateway.backends.health import Health
 from gateway.http.problems import Problem
+from gateway.http.readiness_reasons import REASONS
 
 ANSWER_S = 1.9
 """The longest that a request waits for the log."""
@@ -41,7 +42,7 @@ async def writing_log(
 def not_written(error: LogError | TimeoutError, health: Health, **about: Any) -> Problem:
     """The problem of a failed append."""
     if isinstance(error, Full):
-        return Problem("log-full")
+        return Problem("log-full", REASONS["log-full"].text)
     if isinstance(error, (OutcomeUnknown, TimeoutError)):
         return Problem("outcome-unknown", **about)
     if isinstance(error, Fenced):

@@ -7,6 +7,7 @@ that no request waits for that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,9 +21,10 @@ from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
-from gateway.backends.stall_detector import Stalls
+from gateway.backends.stall_detector import Stalls, UnknownAges
 from gateway.backends.switch_log import SwitchLog
 from gateway.http.problems import Problem
+from gateway.http.readiness_reasons import REASONS, Reason, reason
 from gateway.http.responses import json_response
 from projections.feed.history_reader import Archive
 
@@ -31,7 +33,16 @@ POLICY_LOOKS = 10
 """The eviction policy is read once in this many looks (every five seconds)."""
 UNVOUCHED_S = 2.0
 """How long the projector may take to verify the log after a restart of its server."""
-UNVOUCHED = "nothing is sent: the log was not compared with the archive since its server started"
+AGES_S = 5.0
+"""How often the age of what waits is looked at without a request."""
+LOG_CODES = {
+    "unavailable": "log-unavailable",
+    "full": "log-full",
+    "suspended": "log-suspended",
+    "unsafe": "log-unsafe",
+}
+ARCHIVE_CODES = {"unavailable": "archive-unavailable", "halted": "projector-halted"}
+"""The reasons by the status of the backend."""
 ASK_S = 1.5
 """How long /readyz waits for a backend."""
 
@@ -47,6 +58,7 @@ class Health:
         stuck_after_s: float,
         market_fault: Callable[[], str] = lambda: "",
         chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        concurrency: int = 0,
     ) -> None:
         """`market_fault`: why no venue can be asked; empty while one can.
 
@@ -73,6 +85,8 @@ class Health:
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
         self._chain_facts = chain_facts
+        self._concurrency = concurrency
+        self._ages = UnknownAges(stuck_after_s)
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -85,7 +99,7 @@ class Health:
         if unsafe := self._unsafe():
             raise Problem("log-unavailable", unsafe)
         if self.full:
-            raise Problem("log-full")
+            raise Problem("log-full", REASONS["log-full"].text)
 
     async def watch(self) -> None:
         """Runs for as long as the gateway."""
@@ -124,6 +138,13 @@ class Health:
             return self._fault
         full = "the log server is short of memory" if self.full else ""
         return self._unsafe() or self._suspended or full
+
+    async def watch_ages(self) -> None:
+        """Runs for as long as the gateway: an age that stays unknown has to be noticed."""
+        while True:
+            with contextlib.suppress(Exception):  # what fails here fails in the next request too
+                await self.state()
+            await asyncio.sleep(AGES_S)
 
     def _unsafe(self) -> str:
         """Why nothing may be written although the log answers; empty while writes are safe."""
@@ -172,11 +193,12 @@ class Health:
         resting, parked = log.pop("resting", None), log.pop("parked", None)
         position = log.get("position")
         projection = await self._projection(position, archive)
-        reasons = self._reasons(log, archive, projection)
+        reasons = self._reasons(log, archive, projection, stages)
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
             "status": status,
-            "reasons": reasons,
+            "reasons": {part: reason.text for part, reason in reasons.items()},
+            "codes": {part: reason.code for part, reason in reasons.items()},
             "halted": halted,
             "chain": self._chain_facts(),
             "log": log,
@@ -188,24 +210,39 @@ class Health:
         }
 
     def _reasons(
-        self, log: dict[str, Any], archive: dict[str, Any], projection: dict[str, Any] | None
-    ) -> dict[str, str]:
+        self,
+        log: dict[str, Any],
+        archive: dict[str, Any],
+        projection: dict[str, Any] | None,
+        stages: Mapping[str, Any] | None,
+    ) -> dict[str, Reason]:
         """The faults by part. Only a fault of the log stops orders from being accepted."""
+        now = time.monotonic()
         reasons = {
-            part: str(asked.get("detail") or asked["status"])
-            for part, asked in (("log", log), ("postgres", archive))
+            part: reason(codes[asked["status"]], str(asked.get("detail") or ""))
+            for part, asked, codes in (
+                ("log", log, LOG_CODES),
+                ("postgres", archive, ARCHIVE_CODES),
+            )
             if asked["status"] != "ok"
         }
-        late_s = projection and projection["seconds"]
-        if late_s and late_s >= self._stalls.after_s and "postgres" not in reasons:
-            reasons["projector"] = f"lists and archive are {late_s:.0f} s behind"
+        behind = bool(projection and projection["events"])
+        late_s = projection["seconds"] if projection else None
+        unknown = self._ages.unknown("projector", behind and late_s is None, now)
+        if "postgres" not in reasons and unknown:
+            reasons["projector"] = reason("projector-age-unknown")
+        elif "postgres" not in reasons and late_s and late_s >= self._stalls.after_s:
+            reasons["projector"] = reason("projector-behind")
         since = self._unvouched_s
-        if since is not None and time.monotonic() - since >= UNVOUCHED_S:
-            reasons.setdefault("projector", UNVOUCHED)
+        if since is not None and now - since >= UNVOUCHED_S:
+            reasons.setdefault("projector", reason("log-not-compared"))
         if self._foreign and log["status"] != "unavailable":
-            reasons["entries"] = str(self._foreign)
+            reasons["entries"] = reason("foreign-entries", str(self._foreign))
         if fault := self._market_fault():
-            reasons["market"] = fault
+            reasons["market"] = reason("market-unavailable", fault)
+        for stage, lag in (stages or {}).items():
+            if self._ages.unknown(stage, lag["seconds"] is None, now):
+                reasons[stage] = reason("stage-age-unknown")
         return reasons | self._stalls.reasons
 
     async def _ask_log(self) -> dict[str, Any]:
@@ -214,7 +251,7 @@ class Health:
         try:
             async with asyncio.timeout(ASK_S):
                 position = await self._log.position()
-                lags = await self._log.lag()
+                lags = await self._log.lag(concurrency=self._concurrency)
                 suspended = await self._log.suspended()
                 resting = await self._log.resting()
                 parked = await self._log.parked_orders()
@@ -222,14 +259,19 @@ class Health:
         except (LogError, TimeoutError) as error:
             return {"status": "unavailable", "detail": str(error) or "no answer"}
         stages = {
-            name: {"orders": lag.orders, "waiting": lag.waiting, "seconds": lag.oldest_ms / 1000}
+            name: {
+                "orders": lag.orders,
+                "waiting": lag.delayed,
+                "seconds": lag.oldest_s and round(lag.oldest_s, 3),
+                "reasons": lag.reasons,
+            }
             for name, lag in lags.items()
         }
         status = "suspended" if suspended else "full" if self.full else "ok"
         if unsafe := self._unsafe():
             suspended, status = unsafe, "unsafe"
-        reason = {"detail": suspended} if suspended else {}
-        return reason | {
+        detail = {"detail": suspended} if suspended else {}
+        return detail | {
             "status": status,
             "durability": self._log.durability,
             "epoch": self._log.epoch,

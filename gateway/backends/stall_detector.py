@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from events.log import StageState, Workers
+from gateway.http.readiness_reasons import Reason, reason
 
 WATCHER = "watcher"
 
@@ -36,15 +37,11 @@ def observe(before: StageObservation | None, state: StageState, now: float) -> S
     )
 
 
-def judge(seen: StageObservation, state: StageState, now: float, after_s: float) -> str:
-    """Why the stage is stalled; empty while it is not."""
+def judge(seen: StageObservation, state: StageState, now: float, after_s: float) -> Reason | None:
+    """Why the stage is stalled; None while it is not."""
     if now - seen.heard_at >= after_s:
-        if state.silent_ms is None:
-            return "no worker of it runs"
-        return f"its workers have been silent for {state.silent_ms // 1000} s"
-    if now - seen.front_since >= after_s:
-        return f"its oldest order has not moved for {now - seen.front_since:.0f} s"
-    return ""
+        return reason("stage-without-worker" if state.silent_ms is None else "stage-silent")
+    return reason("stage-stuck") if now - seen.front_since >= after_s else None
 
 
 class Stalls:
@@ -52,7 +49,7 @@ class Stalls:
 
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
-        self.reasons: dict[str, str] = {}
+        self.reasons: dict[str, Reason] = {}
         self._seen: dict[str, StageObservation] = {}
         self._followed_at: float | None = None
 
@@ -61,12 +58,12 @@ class Stalls:
         reasons = {}
         for stage, state in workers.stages.items():
             seen = self._seen[stage] = observe(self._seen.get(stage), state, now)
-            if reason := judge(seen, state, now, self.after_s):
-                reasons[stage] = reason
+            if stalled := judge(seen, state, now, self.after_s):
+                reasons[stage] = stalled
         if workers.watchers or not workers.resting or self._followed_at is None:
             self._followed_at = now
         elif now - self._followed_at >= self.after_s:
-            reasons.setdefault(WATCHER, "no worker follows prices and pools")
+            reasons.setdefault(WATCHER, reason("watcher-missing"))
         self.reasons = reasons
 
     def forget(self) -> None:
@@ -74,3 +71,20 @@ class Stalls:
         self.reasons = {}
         self._seen.clear()
         self._followed_at = None
+
+
+class UnknownAges:
+    """Since when the age of what waits is not known, by part. An age is unknown for a moment where
+    what waited was gone before it was read.
+    """
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._since: dict[str, float] = {}
+
+    def unknown(self, part: str, is_unknown: bool, now: float) -> bool:
+        """Takes another look; whether the age has stayed unknown for long."""
+        if not is_unknown:
+            self._since.pop(part, None)
+            return False
+        return now - self._since.setdefault(part, now) >= self._after_s

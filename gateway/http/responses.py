@@ -30,9 +30,10 @@ def json_response(
     )
 
 
-def order(order: Order, explorer: str) -> web.Response:
+def order(order: Order, explorer: str, waiting: dict[str, Any] | None = None) -> web.Response:
     """The current order. Its ETag is its version, as PATCH expects it in If-Match."""
-    return json_response(order_view(order, explorer), headers={"ETag": f'"{order.version}"'})
+    view = order_view(order, explorer, waiting)
+    return json_response(view, headers={"ETag": f'"{order.version}"'})
 
 
 def accepted(order_id: str) -> web.Response:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http.problems import CODES
+from gateway.http.readiness_reasons import REASONS
 from projections.views.enums import (
     REF,
     ArchiveStatus,
@@ -187,8 +188,23 @@ class StageLag(Shape):
     """What a stage has not done yet."""
 
     orders: Count
-    waiting: Count
-    seconds: Annotated[float, Meta(ge=0, description="Age of the oldest.")]
+    waiting: Annotated[
+        int, Meta(ge=0, description="Those of them that are delayed: paced, halted, tried again.")
+    ]
+    seconds: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                description="How long the oldest has waited for this stage; 0 without orders, null"
+                " where it is not known.",
+            ),
+        ]
+        | None
+    )
+    reasons: Annotated[
+        dict[str, int], Meta(description="How many wait for what: a reason of `Waiting`.")
+    ]
 
 
 class ProjectionLag(Shape):
@@ -226,6 +242,10 @@ class Readiness(Shape):
 
     status: ReadinessStatus
     reasons: dict[str, str]
+    codes: Annotated[
+        dict[str, Annotated[str, Meta(extra_json_schema={"enum": list(REASONS)})]],
+        Meta(description="The same as codes; an alert rule exists for each."),
+    ]
     halted: Halt | None
     chain: ChainState | None
     log: LogState

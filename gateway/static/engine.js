@@ -96,7 +96,7 @@ export class EngineView {
     this.written = this.written.filter(([second]) => second >= from);
     const facts = {};
     for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
-    for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds.toFixed(1)} s` : "" };
+    for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds?.toFixed(1) ?? "?"} s` : "" };
     const behind = seen.lag?.projection;
     facts.projector = { rate: this.projecting(), lag: behind?.events ? `${behind.events} events behind` : "" };
     for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
@@ -116,7 +116,7 @@ export class EngineView {
       return all === list.length ? here : here ? `≥ ${here}` : "–";
     };
     const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name),
-      el("td", { class: "n" }, lag.orders), el("td", { class: "n" }, lag.waiting), el("td", { class: "n" }, `${lag.seconds.toFixed(lag.seconds < 10 ? 2 : 0)} s`),
+      el("td", { class: "n" }, lag.orders), el("td", { class: "n" }, lag.waiting), el("td", { class: "n" }, `${lag.seconds?.toFixed(lag.seconds < 10 ? 2 : 0) ?? "?"} s`),
       el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name)), el("td", {}, badge(seen.reasons[name] ? "degraded" : "ok"), " ", seen.reasons[name] ?? "")));
     const head = ["Stage", "Orders", "Waiting", "Oldest", "Parked", "In doubt", "State"].map((name, index) => el("th", { scope: "col", class: index > 0 && index < 6 && "n" }, name));
     $("stages").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "Not known now."));

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from events.order import STAGES
+from events.order import STAGES, wait_reasons
 from events.order.order_types import ORDER_TYPES
 from events.reasons import REASONS
 from events.status import EngineStatus, Status
@@ -87,6 +87,10 @@ ENUMS: dict[str, Enumeration] = {
         "A stage of the pipeline, or what acted in its place.",
         _plain([*STAGES, "operator", "repair"]),
     ),
+    "WaitReason": Enumeration(
+        "Why work on an order does not continue now.",
+        {str(reason): text for reason, text in wait_reasons.TEXTS.items()},
+    ),
     "TokenWarningCode": Enumeration("What the issuer of a token may do to it.", dict(TEXTS)),
     "TriggerCause": Enumeration(
         "What triggered an order.",
@@ -140,6 +144,7 @@ FailureReason = Annotated[str, named("FailureReason")]
 ParkedCode = Annotated[str, named("ParkedCode")]
 StageName = Annotated[str, named("StageName")]
 TokenWarningCode = Annotated[str, named("TokenWarningCode")]
+WaitReason = Annotated[str, named("WaitReason")]
 TriggerCause = Annotated[str, named("TriggerCause")]
 BatchStatus = Annotated[str, named("BatchStatus")]
 CancelStatus = Annotated[str, named("CancelStatus")]

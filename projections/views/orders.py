@@ -13,6 +13,7 @@ from msgspec import UNSET, to_builtins
 
 from events import types as t
 from events.order import Order
+from events.order.wait_reasons import TEXTS, WaitReason
 from events.reasons import failure
 from events.types import Event
 from projections.views.explorer import link
@@ -48,10 +49,11 @@ def links(order_id: str) -> Json:
     }
 
 
-def order_view(order: Order, explorer: str = "") -> Json:
+def order_view(order: Order, explorer: str = "", waiting: Json | None = None) -> Json:
     """An order as it is now. Every field is always there; null is "not yet" or "none".
 
-    `explorer`: see `projections.views.explorer`.
+    `explorer`: see `projections.views.explorer`. `waiting`: see `waiting_view`; null where it is
+    not known.
     """
     confirmed = order.status is t.Status.CONFIRMED
     least = min_price(order.type, order.target_price)
@@ -94,6 +96,7 @@ def order_view(order: Order, explorer: str = "") -> Json:
         "leftovers": to_builtins(Leftover.all_of(order.fills)),
         "attempts": order.attempts,
         "nextAttemptAt": time_or_none(order.next_attempt_at_us) if not order.terminal else None,
+        "waiting": waiting,
         "inDoubt": order.in_doubt,
         "parked": parked_code(order.parked) if order.parked else None,
         "parkedDetail": order.parked or None,
@@ -125,6 +128,12 @@ def _reason(order: Order) -> tuple[str | None, str | None]:
             return None, order.reason or None
         case _:
             return order.reason or None, None
+
+
+def waiting_view(reason: WaitReason, until_ms: int | None) -> Json:
+    """Why an order waits and, where that is known, until when."""
+    until = {} if until_ms is None else {"until": timestamp(until_ms * 1000)}
+    return {"reason": reason, "text": TEXTS[reason]} | until
 
 
 def event_frame(

@@ -26,6 +26,7 @@ from projections.views.enums import (
     SwapMode,
     TimeInForce,
     TokenWarningCode,
+    WaitReason,
 )
 from projections.views.formats import bps, signed_tokens, tokens_or_none
 
@@ -241,6 +242,24 @@ class Terms(Shape):
     min_price: Price | None
 
 
+class Waiting(Shape):
+    """Why an order waits."""
+
+    reason: WaitReason
+    text: Annotated[str, Meta(description="The same for people.")]
+    until: (
+        Annotated[
+            str,
+            Meta(
+                pattern=TIME,
+                description="When work on it is expected to continue, in UTC; where that is known.",
+                extra_json_schema={"format": "date-time"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Order(Terms):
     """An order as it is now. Every field is always there; null is "not yet" or "none"."""
 
@@ -264,6 +283,12 @@ class Order(Terms):
     leftovers: list[Leftover]
     attempts: Count
     next_attempt_at: Time | None
+    waiting: (
+        Annotated[
+            Waiting, Meta(description="Null once it has ended, or while the log does not answer.")
+        ]
+        | None
+    )
     in_doubt: Annotated[bool, Meta(description="Its outcome cannot be determined yet.")]
     parked: ParkedCode | None
     parked_detail: str | None

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from events.order import Order, may_still_land
+from events.order import Order, may_still_land, retry_reason
+from events.order.wait_reasons import WaitReason
 from stages.runtime.load import persist
 from stages.runtime.retry import RetryPolicy, after_expiry
 from stages.runtime.settle import wait
-from stages.runtime.work import Context, Decided, WorkItem
+from stages.runtime.work import Context, Decided, Wait, WorkItem
 
 
 class Turn(Enum):
@@ -25,8 +26,7 @@ class Turns(NamedTuple):
 
     due: list[WorkItem]
     expired: list[Decided]
-    early: list[tuple[WorkItem, int]]
-    """Each with the ms until it is due."""
+    early: list[Wait]
 
 
 def decide_turn(order: Order, retry: RetryPolicy, now_us: int) -> Turn | int:
@@ -55,7 +55,7 @@ def sort_turns(group: Sequence[WorkItem], stage: str, retry: RetryPolicy, now_us
         elif turn is Turn.EXPIRED:
             turns.expired.append(Decided(work, [after_expiry(work.order, stage)]))
         else:
-            turns.early.append((work, turn))
+            turns.early.append(Wait(work, turn, retry_reason(work.order)))
     return turns
 
 
@@ -73,5 +73,12 @@ async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
 
     if fresh and ctx.limits.orders_per_minute:
         await persist(admitted)
-    await wait([(work, waits[work.order_id]) for work in fresh if waits[work.order_id]], ctx)
+    await wait(
+        [
+            Wait(work, waits[work.order_id], WaitReason.PACING)
+            for work in fresh
+            if waits[work.order_id]
+        ],
+        ctx,
+    )
     return [*begun, *(work for work in fresh if not waits[work.order_id])]

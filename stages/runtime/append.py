@@ -12,6 +12,7 @@ import structlog
 
 from events.log import AppendRequest, AppendResult, AppendStatus, Delivery
 from events.order import IMMEDIATE_TIFS
+from events.order.wait_reasons import WaitReason
 from events.telemetry.error_text import error_text
 from events.types import (
     Fact,
@@ -22,7 +23,7 @@ from events.types import (
     TransactionInDoubt,
 )
 from stages.runtime.retry import after_expiry
-from stages.runtime.work import Context, Decided, OrderDelivery, PendingAppend, WorkItem
+from stages.runtime.work import Context, Decided, OrderDelivery, PendingAppend, Wait, WorkItem
 
 WRITTEN = (AppendStatus.CREATED, AppendStatus.EXISTS)
 STOPPED = (AppendStatus.SUSPENDED, AppendStatus.HALTED)
@@ -40,7 +41,7 @@ class Written(NamedTuple):
     """Written to the log."""
     retry: list[OrderDelivery]
     """Another writer was faster: they are loaded again."""
-    suspended: list[tuple[WorkItem, int]]
+    suspended: list[Wait]
     """The log accepts no sends now; each with the ms until it is tried again."""
 
 
@@ -93,7 +94,9 @@ async def append(appends: Sequence[PendingAppend], ctx: Context) -> Written:
         elif (fact := _end_of(work, result, ctx.stage.name)) is not None:
             ends.append((work, fact))
         elif result.status in (*STOPPED, AppendStatus.UNVERIFIED):
-            written.suspended.append((work, SUSPENDED_WAIT_MS))
+            halted = result.status is AppendStatus.HALTED
+            reason = WaitReason.HALT if halted else WaitReason.SUSPENDED
+            written.suspended.append(Wait(work, SUSPENDED_WAIT_MS, reason))
         else:
             _log.debug("version_conflict", stage=ctx.stage.name, **work.log_context)
             written.retry.append((work.order_id, work.delivery))

@@ -13,10 +13,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-from events.log import LogError, RedisConnection, RedisFunctions
+from events.log import PERMITS, LogError, RedisConnection, RedisFunctions
 from events.secret import SecretUrl
 
-PERMITS = "oee:{limits}:permits"
 STARTS = "oee:{limits}:starts"
 QUEUE = "oee:{limits}:queue"
 WINDOW_MS = 60_000
@@ -45,17 +44,17 @@ class RateAndConcurrencyLimiter:
         self._link = RedisConnection(url, f"limits-{consumer}")
         self._library = RedisFunctions("stages.runtime", "limiter.lua")
         self._numbers = count()
-        self._waiting: deque[asyncio.Future[str]] = deque()
+        self._waiting: deque[tuple[str, asyncio.Future[str]]] = deque()
         self._held: set[str] = set()
         self._returned: list[str] = []
         self._keeper: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
     @asynccontextmanager
-    async def permit(self) -> AsyncIterator[None]:
-        """Holds one of the CONCURRENCY permits; waits for it, first come first served."""
+    async def permit(self, order_id: str = "") -> AsyncIterator[None]:
+        """Holds one of the CONCURRENCY permits for an order. First come, first served."""
         waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting.append((order_id, waiter))
         self._keep()
         try:
             member = await waiter
@@ -108,21 +107,21 @@ class RateAndConcurrencyLimiter:
             del self._returned[: len(members)]
 
     async def _take_now(self) -> None:
-        waiters = [waiter for waiter in self._waiting if not waiter.done()]
-        if not waiters:
-            self._waiting.clear()
+        self._waiting = deque(entry for entry in self._waiting if not entry[1].done())
+        if not self._waiting:
             return
-        members = [f"{self._consumer}:{next(self._numbers)}" for _ in waiters]
+        # The order's id is last: other processes read from it which orders have a permit.
+        members = [
+            f"{self._consumer}:{next(self._numbers)}:{order_id}" for order_id, _ in self._waiting
+        ]
         granted = await self._call("acquire", self.concurrency, self._lease_ms, *members)
         for member in members[:granted]:
-            while self._waiting:
-                waiter = self._waiting.popleft()
-                if not waiter.done():
-                    self._held.add(member)
-                    waiter.set_result(member)
-                    break
-            else:
+            _, waiter = self._waiting.popleft()
+            if waiter.done():  # cancelled during the call
                 self._returned.append(member)
+            else:
+                self._held.add(member)
+                waiter.set_result(member)
 
     async def _call(self, function: str, *arguments: str | int) -> int:
         return int(await self._library.call(self._link, function, [PERMITS], *arguments))

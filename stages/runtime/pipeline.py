@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import structlog
 
 from events.log import InboxMessage, OrderHead
+from events.order import may_still_land
+from events.order.wait_reasons import WaitReason
 from events.types import OrderParked
 from stages.runtime.admit import pace, sort_turns
 from stages.runtime.append import append, encode
@@ -34,6 +36,7 @@ from stages.runtime.work import (
     OrderDelivery,
     Pending,
     PendingAppend,
+    Wait,
     WorkItem,
 )
 
@@ -87,7 +90,7 @@ async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
     admitted = await pace(turns.due, ctx)
     if not admitted:
         return
-    async with ctx.permit():
+    async with ctx.permit([work.order_id for work in admitted]):
         asked = ask(admitted, ctx.stage)
         for pending in asked.later:
             if ctx.one_by_one:
@@ -150,11 +153,17 @@ async def _write(appends: Sequence[PendingAppend], ctx: Context) -> None:
 async def _ask_again(group: Sequence[WorkItem], ctx: Context) -> None:
     now_us = time.time_ns() // 1000
     waits = [(work, ctx.stage.wait_ms(work.order, now_us)) for work in group]
-    await wait([(work, ms) for work, ms in waits if ms > SHORT_WAIT_MS], ctx)
+    await wait([Wait(work, ms, _reason(work)) for work, ms in waits if ms > SHORT_WAIT_MS], ctx)
     soon = [(work, ms) for work, ms in waits if ms <= SHORT_WAIT_MS]
     if soon:
         await asyncio.sleep(min(ms for _, ms in soon) / 1000)
         await _attend([work for work, _ in soon], ctx)
+
+
+def _reason(work: WorkItem) -> WaitReason:
+    """Why a stage has nothing to decide yet: the chain has not, or no node tells."""
+    waits_for_chain = may_still_land(work.order) and not work.order.in_doubt
+    return WaitReason.CHAIN if waits_for_chain else WaitReason.NODE
 
 
 # -- faults ---------------------------------------------------------------------------------------

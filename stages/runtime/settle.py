@@ -28,7 +28,7 @@ from events.types import Event, OrderParked, Status, encode
 from stages.runtime.append import WRITTEN, Written
 from stages.runtime.claim import Claimed, Unreadable
 from stages.runtime.load import persist
-from stages.runtime.work import Context, WorkItem, log_context
+from stages.runtime.work import Context, Wait, log_context
 
 _log = structlog.get_logger()
 
@@ -51,18 +51,18 @@ async def settle_others(claimed: Claimed, ctx: Context) -> None:
         await _settle([ack_only(order_id, delivery) for order_id, delivery in claimed.others], ctx)
 
 
-async def wait(waits: Sequence[tuple[WorkItem, int]], ctx: Context) -> None:
+async def wait(waits: Sequence[Wait], ctx: Context) -> None:
     """Moves orders to the due-set, each for its ms, but not beyond its expiry."""
     if not waits:
         return
     now_us = time.time_ns() // 1000
     requests = []
-    for work, ms in waits:
+    for work, ms, reason in waits:
         expires = work.order.expires_at_us
         bound = ms
         if expires is not None and not may_still_land(work.order):
             bound = min(ms, max(1, (expires - now_us) // 1000 + 1))
-        requests.append(ack_only(work.order_id, work.delivery, wait_ms=bound))
+        requests.append(ack_only(work.order_id, work.delivery, wait_ms=bound, wait_reason=reason))
     await _settle(requests, ctx)
     ctx.in_flight.waiting()
 

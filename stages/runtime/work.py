@@ -15,6 +15,7 @@ from events.hash_chain import EventBatch
 from events.log import STAGE_NUMBER, Delivery, EventLog, InboxMessage, OrderHead
 from events.metrics import VENUE
 from events.order import Order
+from events.order.wait_reasons import WaitReason
 from events.types import Fact
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
@@ -95,6 +96,14 @@ class WorkTracker(Protocol):
         ...
 
 
+class Wait(NamedTuple):
+    """An order that is moved to the due-set."""
+
+    work: WorkItem
+    ms: int
+    reason: WaitReason
+
+
 class Context:
     """What all steps of one stage need. No step refers to another one."""
 
@@ -119,6 +128,6 @@ class Context:
         self.one_by_one = stage.needs_permit and limits.concurrency > 0
         """Whether each order is worked on alone, under a permit."""
 
-    def permit(self) -> AbstractAsyncContextManager[None]:
-        """One of CONCURRENCY, where that is limited."""
-        return self.limits.permit() if self.one_by_one else nullcontext()
+    def permit(self, order_ids: Sequence[str]) -> AbstractAsyncContextManager[None]:
+        """One of CONCURRENCY for this one order, where that is limited."""
+        return self.limits.permit(order_ids[0]) if self.one_by_one else nullcontext()

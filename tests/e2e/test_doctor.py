@@ -21,6 +21,7 @@ from engine.commands.doctor import examine
 from engine.doctor import log_server, running
 from engine.doctor.findings import Finding, skew
 from engine.localnet.genesis import pools_file
+from engine.processes.signs_of_life import signs
 from engine.settings import Settings
 from engine.settings_loader import environment, load
 from tests.integration.test_solana_survey import lacks, whole
@@ -68,6 +69,44 @@ async def test_a_running_engine_on_its_own_servers_is_sound(engine: Engine) -> N
     )
     assert by_name["log server"]["detail"].startswith("valkey ")
     assert by_name["VENUES"]["detail"] == by_name["chain of the log"]["detail"] == "simulated"
+
+
+async def test_the_doctor_knows_whether_an_engine_runs(
+    engine: Engine, redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    there = await findings_by_name(tmp_path, data_dir=engine.settings.data_dir)
+    assert there["engine"].status == "ok"
+    assert "gateway" in there["engine"].detail
+    assert "router" in there["engine"].detail
+    assert (await findings_by_name(tmp_path))["engine"].status == "skipped", "none was ever there"
+    stopped = tmp_path / "stopped"
+    stopped.mkdir(mode=0o700)
+    (stopped / "layout.json").write_bytes((engine.settings.data_dir / "layout.json").read_bytes())
+    seen = (await findings_by_name(tmp_path, data_dir=stopped))["engine"]
+    assert (seen.status, seen.mend) == ("warning", "engine up")
+    assert "none runs" in seen.detail
+    servers = {"redis_url": redis_url, "database_url": database_url}
+    unused = (await findings_by_name(tmp_path, **servers))["gateway"]
+    assert unused.status == "warning", "no gateway, and no worker that the log knows"
+    assert "no engine runs" in unused.detail
+    sign = next(s for s in signs(engine.settings) if s.process == "router")
+    finding = running._hung(sign)
+    assert (finding.status, finding.mend) == ("failed", f"kill -9 {sign.pid}")
+
+
+def test_a_full_log_has_one_remedy_and_it_is_no_repair() -> None:
+    full: dict[str, object] = {
+        "status": "unavailable",
+        "reasons": {"log": "full"},
+        "codes": {"log": "log-full"},
+    }
+    findings = list(running._findings("http://here", full))
+    memory = log_server._memory({"used_memory": "90", "maxmemory": "100"})
+    mends = [item.mend for item in (*findings, memory) if item.status == "failed"]
+    assert len(mends) == 2
+    for mend in mends:
+        assert "VALKEY_MAXMEMORY_MB" in mend
+        assert "repair" not in mend
 
 
 async def test_ports_and_keys_of_separately_started_processes_do_not_fail(
@@ -237,7 +276,7 @@ def test_clock_skew_is_reported() -> None:
 
 @pytest.mark.parametrize("status", ["full", "suspended", "unsafe", "unavailable"])
 def test_the_remedy_for_the_log_follows_from_its_status(status: str) -> None:
-    ready: dict[str, object] = {"reasons": {"log": "why"}, "log": {"status": status}}
+    ready: dict[str, object] = {"reasons": {"log": "why"}, "codes": {"log": f"log-{status}"}}
     [result] = [
         finding for finding in running._findings("http://here", ready) if finding.name == "log"
     ]

@@ -145,7 +145,7 @@ async def test_a_hung_process_is_killed_and_restarted(
 ) -> None:
     monkeypatch.setattr("engine.processes.supervisor.LOOK_S", 0.02)
     alive = tmp_path / "alive"
-    hanging = replace(script("a", SLEEPER), alive=alive, hung_s=0.2)
+    hanging = replace(script("a", SLEEPER), alive=lambda _: alive, hung_s=0.2)
     supervisor = Supervisor([[hanging]], tmp_path)
     async with supervised(supervisor):
         (child,) = supervisor.children

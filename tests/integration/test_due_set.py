@@ -98,7 +98,7 @@ async def test_a_woken_order_is_not_attempted_before_its_due_time(
         await team.worker("router", backoff_ms=(20, 2 * HOUR_MS))
 
         async def waits() -> bool:
-            return (await team.log.lag())["router"].waiting == 1
+            return (await team.log.lag())["router"].delayed == 1
 
         await until(waits)
         await team.settled("router")

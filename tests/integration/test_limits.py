@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from events.log import PERMITS
 from events.order import Order, Transaction
 from events.secret import SecretBytes
 from events.types import (
@@ -21,7 +22,7 @@ from events.types import (
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.runtime.limiter import PERMITS, STARTS, RateAndConcurrencyLimiter
+from stages.runtime.limiter import STARTS, RateAndConcurrencyLimiter
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation

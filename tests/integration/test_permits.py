@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stages.runtime.limiter import PERMITS, RateAndConcurrencyLimiter
+from events.log import PERMITS
+from stages.runtime.limiter import RateAndConcurrencyLimiter
 from tests.support.waits import until
 
 LEASE_MS = 3_600_000

@@ -49,7 +49,7 @@ async def test_stages_without_workers_degrade_the_engine_until_they_have_some(
 
     async def behind() -> bool:
         text = str((await reasons(gateway)).get("projector"))
-        return text.startswith("lists and archive are ")
+        return text == "lists and archive are behind"
 
     await until(behind)
     await workers.all_stages()
@@ -95,7 +95,7 @@ async def test_a_stalled_order_degrades_readyz_while_others_progress(
 async def test_a_market_that_cannot_be_asked_degrades_the_engine_and_orders_are_still_taken(
     redis_url: str,
 ) -> None:
-    fault = ["the pools' accounts are 7 s old"]
+    fault = ["the pools' accounts are too old"]
     async with served(redis_url, market_fault=lambda: fault[0]) as gateway:
         status, ready = await gateway.get("/readyz")
         assert (status, ready["status"]) == (200, "degraded")

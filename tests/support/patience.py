@@ -38,7 +38,7 @@ BOUNDS = {
     "gateway.api.quotes": ("QUOTES_S",),
     "gateway.backends.engine_status": ("ARCHIVE_S",),
     "gateway.backends.health": ("ASK_S",),
-    "gateway.api.orders": ("ANSWER_S", "APPEND_S"),
+    "gateway.api.orders": ("ANSWER_S", "APPEND_S", "WAITING_S"),
     "gateway.api.metrics": ("ASK_S",),
     "gateway.streaming.websocket": ("ANSWER_S",),
     "gateway.streaming.sse": ("ANSWER_S",),

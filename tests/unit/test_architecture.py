@@ -164,7 +164,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues", "engine/composition", "engine/processes",
-        "engine/recovery", "engine/embedded", "engine/client",
+        "engine/recovery", "engine/embedded", "engine/client", "gateway/http",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
     "engine/cli.py": ("engine", "engine/commands", "engine/processes", "engine/telemetry"),

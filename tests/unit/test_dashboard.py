@@ -8,6 +8,7 @@ import pytest
 
 from events.metrics import METERS, Counter
 from gateway.api.metrics import FACTS
+from gateway.http.readiness_reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,7 +29,7 @@ def exposed_names() -> set[str]:
 def labels_of(name: str) -> set[str]:
     bare = re.sub(r"_(bucket|count|sum)$", "", name)
     [label] = {item.label for item in (*FACTS, *METERS) if item.name in (name, bare)}
-    return {label, "le"} if name.endswith("_bucket") else {label}
+    return {*label.split(","), "le"} if name.endswith("_bucket") else set(label.split(","))
 
 
 def expressions(path: Path) -> list[str]:
@@ -61,6 +62,18 @@ def test_every_alert_has_its_text_in_one_place() -> None:
         assert text.count(needed) == len(alerts), needed
 
 
+def test_every_reason_of_readyz_has_an_alert_rule() -> None:
+    rules = dict(
+        re.findall(
+            r"- alert: (\w+)\n +expr: (?:>-\n)?((?:.|\n)*?)\n +(?:for|labels):", ALERTS.read_text()
+        )
+    )
+    for code, row in REASONS.items():
+        assert f'oee_readiness_reason{{code="{code}"}} == 1' in rules.get(row.alert, ""), code
+    named = re.findall(r'oee_readiness_reason\{code="([\w-]+)"\}', ALERTS.read_text())
+    assert sorted(named) == sorted(REASONS), "each once, and none that cannot be given"
+
+
 def test_compose_publishes_on_loopback_only_and_pins_every_image() -> None:
     compose = (ROOT / "compose.yaml").read_text()
     ports = [port for line in re.findall(r"ports: \[(.*)\]", compose) for port in line.split(",")]
@@ -80,3 +93,22 @@ def test_prometheus_asks_every_process_that_compose_runs() -> None:
     assert f"port: {port}\n" in asked
     for folder in re.findall(r"- \./(deploy/[\w/]+):", compose):
         assert (ROOT / folder).is_dir(), folder
+
+
+def test_alertmanager_has_one_receiver_whose_webhook_is_a_setting() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    config = (DEPLOY / "alertmanager/alertmanager.yml").read_text()
+    assert re.findall(r"- name: (\w+)", config) == ["webhook"]
+    [mounted] = re.findall(r"url_file: /(\w+)", config)
+    assert f"configs: [{mounted}]" in compose
+    assert re.search(rf"{mounted}:\n.*\n +content: \$\{{ALERT_WEBHOOK_URL:-", compose)
+    assert 'targets: ["alertmanager:9093"]' in (DEPLOY / "prometheus/prometheus.yml").read_text()
+
+
+def test_health_checks_start_no_python() -> None:
+    for name in ("compose.yaml", "Dockerfile"):
+        checks = re.findall(
+            r"(?:test: |HEALTHCHECK(?:.|\n)*?CMD )(\[.*\])", (ROOT / name).read_text()
+        )
+        assert checks, name
+        assert not [check for check in checks if re.search(r"python|-m.*engine", check)]

@@ -10,6 +10,7 @@ local PREFIX_LENGTH = @PREFIX_LENGTH@
 local PARKED = @PARKED@
 local RESTING = @RESTING@
 local NEWS_KEPT = 100000
+local REASON_SHARE = @REASON_SHARE@
 local POSITIONS_KEPT = @POSITIONS_KEPT@
 local PACKED_AT_ONCE = 100
 local ASIDE_KEPT = 1000
@@ -203,7 +204,7 @@ local wakes, waits, ends, owed, settled
 
 -- The current unit.
 local unit_events, unit_owes, unit_flags, unit_idempotency_keys, unit_entry, unit_index
-local unit_wait_ms, unit_not_after_ms, unit_old, unit_new, unit_records, unit_value, unit_expires_ms
+local unit_wait_ms, unit_not_after_ms, unit_wait_reason, unit_old, unit_new, unit_records, unit_value, unit_expires_ms
 local unit_create, unit_wake, unit_send, unit_halt, unit_resume, unit_key, unit_head, unit_id
 
 -- Starts a call; returns an error where the caller has another epoch or layout.
@@ -345,7 +346,8 @@ end
 local function schedule(wake)
   if wake and wakes[unit_owes] then
     if unit_wait_ms > 0 then
-      add_pair(waits[unit_owes], time_ms + unit_wait_ms, unit_id)
+      local due_ms = time_ms + unit_wait_ms
+      add_pair(waits[unit_owes], due_ms + unit_wait_reason / REASON_SHARE, unit_id)
     else
       wakes[unit_owes][#wakes[unit_owes] + 1] = unit_id
     end
@@ -525,18 +527,20 @@ local function replace(keys, argv)
   return moved
 end
 
--- KEYS due inbox; ARGV limit orders_per_inbox_entry. Moves due orders to the inbox. Returns {moved, ms
+-- KEYS due inbox; ARGV limit orders_per_inbox_entry. The part of a score below a millisecond is why the
+-- order waits, and no time. Moves due orders to the inbox. Returns {moved, ms
 -- until the next or -1}.
 local function due(keys, argv)
   local time_ms = math.floor(now_us() / 1000)
-  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', time_ms, 'LIMIT', 0, argv[1])
+  local till = string.format('(%d', time_ms + 1)
+  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', till, 'LIMIT', 0, argv[1])
   if #ids > 0 then
     deliver(keys[2], ids, tonumber(argv[2]))
     redis.call('ZREM', keys[1], unpack(ids))
   end
   local following = redis.call('ZRANGE', keys[1], 0, 0, 'WITHSCORES')
   if #following == 0 then return {#ids, -1} end
-  return {#ids, math.max(0, tonumber(following[2]) - time_ms)}
+  return {#ids, math.max(0, math.floor(tonumber(following[2])) - time_ms)}
 end
 
 -- KEYS inbox; ARGV consumer lease_ms limit suspect. Claims entries whose leases have expired; an entry
@@ -558,6 +562,22 @@ local function reclaim(keys, argv)
     end
   end
   return taken
+end
+
+-- KEYS inbox; ARGV consumer idle_ms. Deletes other consumers that made no call for so long and have
+-- nothing pending: their processes died, or come back and are created again by their next call. Nothing
+-- can be delivered to one between the look and the deletion. Returns how many were deleted.
+local function delete_dead(keys, argv)
+  local deleted = 0
+  for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', keys[1], GROUP)) do
+    local consumer = {}
+    for i = 1, #row, 2 do consumer[row[i]] = row[i + 1] end
+    if consumer.name ~= argv[1] and consumer.pending == 0 and consumer.idle > tonumber(argv[2]) then
+      redis.call('XGROUP', 'DELCONSUMER', keys[1], GROUP, consumer.name)
+      deleted = deleted + 1
+    end
+  end
+  return deleted
 end
 
 -- KEYS inbox; ARGV consumer id... Renews the leases of entries; returns the entries that the consumer no
@@ -700,6 +720,7 @@ redis.register_function{function_name='@NAME@_copy', callback=copy, flags={'allo
 redis.register_function{function_name='@NAME@_replace', callback=replace, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_due', callback=due, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_reclaim', callback=reclaim, flags={'allow-oom'}}
+redis.register_function{function_name='@NAME@_delete_dead', callback=delete_dead, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_renew', callback=renew, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_requeue', callback=requeue, flags={'allow-oom'}}
 redis.register_function{function_name='@NAME@_open', callback=open, flags={'allow-oom'}}

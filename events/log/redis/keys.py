@@ -23,6 +23,10 @@ assert LAYOUT not in UPGRADABLE_LAYOUTS
 GROUP = "workers"
 """The consumer group of every inbox."""
 
+PERMITS = "oee:{limits}:permits"
+"""Sorted set: the CONCURRENCY permits, `<worker>:<number>:<order id>`, by the end (ms) of their
+leases. With a hash tag of its own: a permit is never atomic with an append."""
+
 STAGE_KEYS = ("inbox", "due", "shares")
 """The keys of a stage, by the names of their functions in `Keys`, in the order of an append."""
 
@@ -110,7 +114,9 @@ class Keys:
         return self._inbox + stage
 
     def due(self, stage: str) -> str:
-        """Sorted set: delayed orders, by the server time (ms) at which the stage gets them."""
+        """Sorted set: delayed orders, by the server time (ms) at which the stage gets them; the
+        fraction of the score is why they wait: see `events.order.wait_reasons`.
+        """
         return self._due + stage
 
     def shares(self, stage: str) -> str:

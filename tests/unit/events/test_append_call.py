@@ -20,15 +20,17 @@ NEXT = replace(CREATION, order_id="b" * 36, old=b"old", owes=2, events=1)
 
 
 def decoded(meta: object) -> tuple[int, ...]:
-    """events, owes, flags, idempotency keys, entry, index, wait_ms, not_after_ms."""
+    """events, owes, flags, idempotency keys, entry, index, wait_ms, not_after_ms,
+    wait_reason.
+    """
     assert isinstance(meta, bytes)
-    return struct.unpack("<BBBBHHIQ", meta)
+    return struct.unpack("<BBBBHHIQB", meta)
 
 
 def test_a_creation_is_its_head_and_its_records() -> None:
     call = encode_units([CREATION], KEYS)
     meta, *values = call.arguments
-    assert decoded(meta) == (2, 1, FLAGS["CREATE"], 0, 0, 0, 0, 0)
+    assert decoded(meta) == (2, 1, FLAGS["CREATE"], 0, 0, 0, 0, 0, 0)
     assert values == [b"", b"head", b"records"]
     assert call.keys == [KEYS.order(CREATION.order_id)]
     assert (call.entries, call.units, call.events, call.creates) == (0, 1, 2, True)

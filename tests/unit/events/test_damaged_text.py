@@ -21,7 +21,7 @@ from events.ids import new_order_id
 from events.log import PARKED, Delivery, EventLog, RawEntry, Reason, Stored
 from events.log.entries import order_ids, tail_of
 from events.log.head import OrderHead, decode_head
-from events.log.inbox import _ids
+from events.log.inbox import ids_of
 from events.order import Order
 from events.streams import EngineState
 from projections.feed.frames import Envelope, Frame
@@ -139,7 +139,7 @@ def test_a_replay_ends_at_its_position() -> None:
 
 def test_an_inbox_entry_keeps_the_places_of_its_orders() -> None:
     other = new_order_id()
-    damaged, intact = _ids(b"\xff" * 36 + other.encode())
+    damaged, intact = ids_of(b"\xff" * 36 + other.encode())
     assert intact == other
     assert damaged != ORDER_ID
     assert claim_of(b"\xff" * 36 + b"digest").digest == b"digest"

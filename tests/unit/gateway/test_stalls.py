@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.log.workers import StageState, Workers
+from events.log import StageState, Workers
 from gateway.backends.stall_detector import Stalls
 
 AFTER_S = 10.0
@@ -21,7 +21,8 @@ class Looks:
         self.now += 1
         states = {"watcher": StageState(silent_ms, front.encode())}
         self.stalls.take(Workers(states, watchers, resting), self.now)
-        return self.stalls.reasons.get("watcher", "")
+        reason = self.stalls.reasons.get("watcher")
+        return reason.text if reason else ""
 
 
 def test_a_stage_without_a_worker_is_reported_as_stalled_after_a_while() -> None:
@@ -35,7 +36,7 @@ def test_silent_workers_are_distinguished_from_idle_ones() -> None:
     looks = Looks()
     assert {looks.look(900) for _ in range(30)} == {""}
     results = [looks.look(1900 + 1000 * n) for n in range(10)]
-    assert results == [""] * 9 + ["its workers have been silent for 10 s"]
+    assert results == [""] * 9 + ["its workers have been silent"]
 
 
 def test_an_oldest_order_that_does_not_move_is_a_stall_and_a_long_queue_is_not() -> None:
@@ -43,7 +44,7 @@ def test_an_oldest_order_that_does_not_move_is_a_stall_and_a_long_queue_is_not()
     assert {looks.look(0, f"{n // 9}-0") for n in range(90)} == {""}
     results = [looks.look(0, "100-0") for n in range(11)]
     assert results[:10] == [""] * 10
-    assert results[10] == "its oldest order has not moved for 10 s"
+    assert results[10] == "its oldest order has not moved"
     assert looks.look(0, "101-0") == ""
     assert {looks.look(0) for _ in range(30)} == {""}
 

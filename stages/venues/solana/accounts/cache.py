@@ -102,8 +102,8 @@ class AccountCache(PollingLoop):
         """Why nothing can be quoted now; empty where something can."""
         if not self.stale():
             return ""
-        age_s = self.age_s()
-        known = f"{age_s:.0f} s old" if age_s != float("inf") else "not read yet"
+        # Without the age: a fault that lasts stays the same text.
+        known = "too old" if self.age_s() != float("inf") else "not read yet"
         why = self._unread or "the nodes do not answer, or the chain stands"
         return f"the pools' accounts are {known}: {why}"
 
