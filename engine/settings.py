@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as shapes
 
+from engine import dotenv_file
 from engine.setting_parser import SettingsError, convert
 from events.secret import SecretText, SecretUrl
 
@@ -319,8 +320,9 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
 
     An empty value counts as absent. Raises `SettingsError` with one clear line.
     """
-    results = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
-    results |= os.environ if environ is None else environ
+    environ = os.environ if environ is None else environ
+    results = dict(_read_env_file(env_file, environ)) if env_file and env_file.is_file() else {}
+    results |= environ
     for former, name in FORMER_NAMES.items():
         if results.get(former, "").strip():
             raise SettingsError(_renamed(former, name))
@@ -391,6 +393,8 @@ _HEAD = """\
 
 Settings come from the environment and from `.env`; the environment wins.
 An invalid value is an error at start.
+`.env` is read as Docker Compose reads it: comments, quotes, `export` and values of several lines.
+`$NAME`, `${NAME}` and `${NAME:-default}` are expanded, not between single quotes; `$$` is a `$`.
 `engine settings` prints the values in force, with secrets masked.
 
 Made by `engine docs --write`.
@@ -439,29 +443,16 @@ def _revealed(value: object) -> str:
     return value.reveal() if isinstance(value, SecretText) else str(value)
 
 
-def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
+def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the settings of a file. Raises SettingsError for a name that is none."""
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: not UTF-8 ({error.reason} at byte {error.start})"
-        raise SettingsError(msg) from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            msg = f"{path}:{number}: expected KEY=value"
-            raise SettingsError(msg)
+    for line, key, value in dotenv_file.entries(path, environ):
         if key.startswith(FOREIGN):
             continue
         if key in FORMER_NAMES:
-            raise SettingsError(f"{path}:{number}: {_renamed(key, FORMER_NAMES[key])}")
+            raise SettingsError(f"{path}:{line}: {_renamed(key, FORMER_NAMES[key])}")
         if key not in known:
             near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
-            msg = f"{path}:{number}: unknown setting {key}; the nearest is {near[0]}"
+            msg = f"{path}:{line}: unknown setting {key}; the nearest is {near[0]}"
             raise SettingsError(msg)
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        yield key, value[1:-1] if quoted else value.split(" #")[0].strip()
+        yield key, value
