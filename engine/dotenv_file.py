@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 def entries(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
     """Yields the entries of a file, in order; `$NAME` means `environ` first, then earlier lines.
 
-    Raises SettingsError for a file that cannot be read, and for a line that is no entry.
+    Raises SettingsError for a file that cannot be read, and for a line without KEY=value.
     """
     seen: dict[str, str] = {}
 
@@ -89,15 +89,15 @@ def _expand(value: str, known: Callable[[str], str | None], place: str) -> str:
         if match[0] in (r"\$", "$$"):
             return "$"
         name, operator, word = match["plain"] or match["name"], match["operator"], match["word"]
-        found = known(name)
-        present = bool(found) if operator and operator.startswith(":") else found is not None
+        text = known(name)
+        present = bool(text) if operator and operator.startswith(":") else text is not None
         match operator and operator[-1]:
             case "-":
-                return (found or "") if present else word
+                return (text or "") if present else word
             case "+":
                 return word if present else ""
             case "?" if not present:
                 raise SettingsError(f"{place}: {name} is not set{word and ': ' + word}")
-        return found or ""
+        return text or ""
 
     return _REFERENCE.sub(replaced, value)

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 from msgspec import inspect as shapes
 
-from engine import dotenv_file
+from engine import backend_urls, dotenv_file
 from engine.setting_parser import SettingsError, convert
 from events.secret import SecretText, SecretUrl
 
@@ -29,8 +29,6 @@ FOREIGN = ("COMPOSE_", "POSTGRES_")
 
 FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
 """Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""
-
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def _doc(description: str, unit: str = "", **bounds: Any) -> Meta:
@@ -94,6 +92,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         SecretUrl, _doc("Postgres ≥ 16 with projections and archive; empty: embedded")
     ] = SecretUrl("")
+    redis_password: Annotated[
+        SecretText, _doc("Password for REDIS_URL, in the place of one that stands there")
+    ] = SecretText("")
+    database_password: Annotated[
+        SecretText, _doc("Password for DATABASE_URL, in the place of one that stands there")
+    ] = SecretText("")
     concurrency: Annotated[
         int, _doc("Orders in venue calls at once, over all workers; 0: no limit", "orders", ge=0)
     ] = 10
@@ -320,12 +324,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
 
     An empty value counts as absent. Raises `SettingsError` with one clear line.
     """
-    environ = os.environ if environ is None else environ
-    results = dict(_read_env_file(env_file, environ)) if env_file and env_file.is_file() else {}
-    results |= environ
-    for former, name in FORMER_NAMES.items():
-        if results.get(former, "").strip():
-            raise SettingsError(_renamed(former, name))
+    results = _texts(environ, env_file)
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
         text = results.get(field.name.upper(), "").strip()
@@ -333,7 +332,77 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
             values[field.name] = convert(field.name.upper(), text, field.type)
     settings = Settings(**values)
     _check_urls(settings)
-    return settings
+    return msgspec.structs.replace(
+        settings, **{name: SecretUrl(clean.url) for name, clean in _backends(settings).items()}
+    )
+
+
+def notices(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE
+) -> list[str]:
+    """Returns what of the settings has no effect, a line each, for the log of a process."""
+    results = _texts(environ, env_file)
+    urls = {name: results.get(name.upper(), "").strip() for name in _BACKENDS}
+    return [
+        f"{name.upper()}: {', '.join(dropped)} has no effect here"
+        for name, url in urls.items()
+        if url and (dropped := _BACKENDS[name](url).dropped)
+    ]
+
+
+_BACKENDS = {"database_url": backend_urls.postgres, "redis_url": backend_urls.redis}
+
+
+def _backends(settings: Settings) -> dict[str, backend_urls.CleanUrl]:
+    """The URLs of the servers as our client libraries take them. Raises SettingsError."""
+    passwords = {
+        "database_url": settings.database_password,
+        "redis_url": settings.redis_password,
+    }
+    result = {}
+    for name, clean in _BACKENDS.items():
+        if url := getattr(settings, name).reveal():
+            if passwords[name]:
+                url = backend_urls.with_password(url, passwords[name])
+            result[name] = clean(url)
+    return result
+
+
+def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
+    """The texts of the settings by variable, those in files of secrets read."""
+    environ = os.environ if environ is None else environ
+    results = dict(_read_env_file(env_file, environ)) if env_file and env_file.is_file() else {}
+    results |= environ
+    for former, name in FORMER_NAMES.items():
+        if results.get(former, "").strip():
+            raise SettingsError(_renamed(former, name))
+    for name in _secrets():
+        if path := results.pop(f"{name}_FILE", "").strip():
+            if results.get(name, "").strip():
+                raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+            results[name] = _secret_in(f"{name}_FILE", Path(path))
+    return results
+
+
+def _secrets() -> list[str]:
+    """The settings that `NAME_FILE` may name a file of."""
+    # The wallet's setting takes a file already.
+    return [
+        field.name.upper()
+        for field in msgspec.structs.fields(Settings)
+        if isinstance(field.default, SecretText) and field.name != "solana_keypair"
+    ] + ["SOLANA_RPC_URL"]
+
+
+def _secret_in(name: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"{name}={str(path)!r}: {why}") from None
+    if not text or "\n" in text:
+        raise SettingsError(f"{name}={str(path)!r}: expected one line with the secret")
+    return text
 
 
 def _renamed(former: str, name: str) -> str:
@@ -349,9 +418,6 @@ def _check_urls(settings: Settings) -> None:
         if url and not url.well_formed:
             msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
             raise SettingsError(msg)
-    if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
-        msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
-        raise SettingsError(msg)
     collector = settings.otel_exporter_otlp_endpoint
     if collector and not _is_http(collector.reveal()):
         msg = "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host or https://host"
@@ -395,6 +461,8 @@ Settings come from the environment and from `.env`; the environment wins.
 An invalid value is an error at start.
 `.env` is read as Docker Compose reads it: comments, quotes, `export` and values of several lines.
 `$NAME`, `${NAME}` and `${NAME:-default}` are expanded, not between single quotes; `$$` is a `$`.
+A secret may be in a file that `NAME_FILE` names: `API_KEY_FILE`, `DATABASE_PASSWORD_FILE`, …
+Variables of libpq (`PGHOST`, `PGPASSWORD`, `PGSSLMODE`) have no effect: DATABASE_URL has it all.
 `engine settings` prints the values in force, with secrets masked.
 
 Made by `engine docs --write`.
@@ -446,6 +514,7 @@ def _revealed(value: object) -> str:
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yields the settings of a file. Raises SettingsError for a name that is none."""
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
+    known += [f"{name}_FILE" for name in _secrets()]
     for line, key, value in dotenv_file.entries(path, environ):
         if key.startswith(FOREIGN):
             continue

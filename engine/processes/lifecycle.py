@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from engine.settings import Settings
+from engine.settings import Settings, notices
 from engine.telemetry import logging
 from events.version import VERSION
 
@@ -30,10 +30,17 @@ def serve(settings: Settings, process: str, main: Main) -> int:
     logging.configure(settings, process)
     log = structlog.get_logger()
     log.info("process_started", pid=os.getpid(), version=VERSION)
+    log_notices()
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_live(main, alive_file(settings, process), settings.heartbeat_ms / 1000))
     log.info("process_stopped")
     return 0
+
+
+def log_notices() -> None:
+    """Logs what of the settings has no effect."""
+    for line in notices():
+        structlog.get_logger().warning("setting_without_effect", detail=line)
 
 
 def alive_file(settings: Settings, process: str) -> Path:
