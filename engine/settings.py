@@ -418,6 +418,11 @@ def _check_urls(settings: Settings) -> None:
         if url and not url.well_formed:
             msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
             raise SettingsError(msg)
+    try:
+        Path(settings.solana_keypair.reveal()).expanduser()
+    except RuntimeError:
+        msg = "SOLANA_KEYPAIR: there is no home folder that ~ could mean: write the whole path"
+        raise SettingsError(msg) from None
     collector = settings.otel_exporter_otlp_endpoint
     if collector and not _is_http(collector.reveal()):
         msg = "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host or https://host"
