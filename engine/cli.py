@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args:
         parser(names()).print_help()
         return 0
-    shell.leave_out(os.environ)
+    shell.leave_out(os.environ, isolated=bool(sys.flags.isolated))
     parsed = parser([args[0]] if args and args[0] in names() else names()).parse_args(args)
     fail = partial(_fail, parsed.command)
     try:

@@ -2,6 +2,7 @@
 
 asyncpg reads the variables of libpq for everything that a URL leaves open: a PGSSLMODE or PGHOST
 exported for psql would change how, and where, the engine connects. The settings alone say that.
+PYTHONPATH and PYTHONHOME would change which code runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ _LIBPQ = (
 )  # fmt: skip
 
 
-def leave_out(environ: MutableMapping[str, str]) -> None:
-    """Removes the variables of libpq, for this process and its children."""
-    for name in _LIBPQ:
+_PYTHON = (
+    "PYTHONHOME", "PYTHONINSPECT", "PYTHONMALLOC", "PYTHONNOUSERSITE", "PYTHONOPTIMIZE",
+    "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS",
+)  # fmt: skip
+
+
+def leave_out(environ: MutableMapping[str, str], *, isolated: bool) -> None:
+    """Removes the variables of libpq, for this process and its children.
+
+    `isolated`: whether this interpreter was started with -I, as `.venv/bin/engine` does. It ignores
+    the variables of Python then, and its children must not see them either.
+    """
+    for name in (*_LIBPQ, *(_PYTHON if isolated else ())):
         environ.pop(name, None)

@@ -147,5 +147,13 @@ def test_a_secret_is_not_given_twice(tmp_path: Path) -> None:
 
 def test_variables_of_libpq_are_left_out_and_others_stay() -> None:
     environ = {"PGHOST": "h", "PGSSLMODE": "require", "PGSERVICE": "s", "PATH": "/bin", "PGX": "1"}
-    shell.leave_out(environ)
+    shell.leave_out(environ, isolated=False)
     assert environ == {"PATH": "/bin", "PGX": "1"}
+
+
+def test_children_of_an_isolated_interpreter_see_no_variables_of_python() -> None:
+    environ = {"PYTHONPATH": "p", "PYTHONHOME": "h", "LANG": "C"}
+    shell.leave_out(environ, isolated=False)
+    assert "PYTHONPATH" in environ
+    shell.leave_out(environ, isolated=True)
+    assert environ == {"LANG": "C"}
