@@ -8,13 +8,15 @@ CODE := $(wildcard engine events gateway projections stages tests docs/examples 
 .DEFAULT_GOAL := help
 # Variables of Python in the shell are about other projects.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS PYTHONUSERBASE
-.PHONY: FORCE help run install test coverage mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
+.PHONY: FORCE help run install-run install test coverage mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: $(RUN_STAMP)  ## install what running needs, start the whole engine, print one ready line; Ctrl-C stops it
 	@exec "$(BIN)/engine" up
+
+install-run: $(RUN_STAMP)  ## install what running needs, and start nothing
 
 install: $(STAMP)  ## install the locked dependencies, with tests and tools, and start nothing
 

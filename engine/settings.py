@@ -25,7 +25,7 @@ from events.secret import SecretText, SecretUrl
 
 ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
-FOREIGN = ("COMPOSE_", "POSTGRES_")
+FOREIGN = ("COMPOSE_", "ENGINE_CPUS", "ENGINE_MEMORY", "POSTGRES_", "VALKEY_")
 
 FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
 """Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""

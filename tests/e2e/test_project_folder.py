@@ -25,7 +25,7 @@ def project(short_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-run.lock"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / ".ci", folder / ".ci")
-    venv = [sys.executable, "-m", "venv", "--without-pip", folder / ".venv"]
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(folder / ".venv")]
     subprocess.run(venv, check=True)
     (folder / ".venv/bin/tool").write_text(f"#!{folder}/.venv/bin/python\nimport engine\n")
     (folder / ".venv/bin/tool").chmod(0o755)
