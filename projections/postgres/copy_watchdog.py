@@ -44,7 +44,8 @@ async def aborting_on_disconnect(
     except BaseException as error:
         if lost:
             task.uncancel()
-            if isinstance(error, asyncio.CancelledError):
+            # asyncpg cannot abort a COPY without a connection: it ends in an AttributeError.
+            if isinstance(error, (asyncio.CancelledError, AttributeError)):
                 raise ConnectionResetError("Postgres: the connection was lost") from error
         raise
     finally:
