@@ -6,7 +6,7 @@ import sys
 
 from engine.client import Client, NewOrder
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
+URL = sys.argv[1] if len(sys.argv) > 1 else f"http://127.0.0.1:{os.environ.get('PORT', '3000')}"
 
 
 async def main() -> None:

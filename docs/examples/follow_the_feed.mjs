@@ -1,5 +1,5 @@
 // Every event of every order, from the first, resumed: `node follow_the_feed.mjs [URL] [COUNT]`.
-const url = process.argv[2] ?? "http://127.0.0.1:3000";
+const url = process.argv[2] ?? `http://127.0.0.1:${process.env.PORT ?? 3000}`;
 let left = Number(process.argv[3] ?? 10);
 const auth = process.env.API_KEY ? { authorization: `Bearer ${process.env.API_KEY}` } : {};
 

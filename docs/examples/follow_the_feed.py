@@ -10,7 +10,7 @@ import sys
 
 from engine.client import Client
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
+URL = sys.argv[1] if len(sys.argv) > 1 else f"http://127.0.0.1:{os.environ.get('PORT', '3000')}"
 COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 
 

@@ -1,7 +1,7 @@
 // Submit one order and watch it to its end: `node submit_and_watch.mjs [URL]`. Node 20, no packages.
 import { randomUUID } from "node:crypto";
 
-const url = process.argv[2] ?? "http://127.0.0.1:3000";
+const url = process.argv[2] ?? `http://127.0.0.1:${process.env.PORT ?? 3000}`;
 const auth = process.env.API_KEY ? { authorization: `Bearer ${process.env.API_KEY}` } : {};
 
 // The same key again gives the same order: after a lost answer, send the request again with it.
