@@ -17,8 +17,7 @@ from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.venues import Trading, chain_of, open_trading
-from events.log import EventLog
-from events.names import safe_name
+from events.log import EventLog, safe_name
 from stages import builder, confirmer, router, submitter
 from stages.runtime.fusion import Fused
 from stages.runtime.limiter import RateAndConcurrencyLimiter

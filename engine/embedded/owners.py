@@ -38,12 +38,12 @@ def adopt(layout: Layout, data: Path) -> Layout:
         return msgspec.structs.replace(layout, postgres_user=parent_death.SELF)
     if layout.postgres_user == parent_death.DROPPED:
         return layout
-    wanted = user()
-    if wanted != layout.postgres_user:
+    present = user()
+    if present != layout.postgres_user:
         for folder, _, names in os.walk(data):
             for path in (Path(folder), *(Path(folder) / name for name in names)):
-                os.chown(path, *_ids(wanted), follow_symlinks=False)
-    return msgspec.structs.replace(layout, postgres_user=wanted)
+                os.chown(path, *_ids(present), follow_symlinks=False)
+    return msgspec.structs.replace(layout, postgres_user=present)
 
 
 def give(path: Path, user: str) -> None:

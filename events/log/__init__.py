@@ -59,6 +59,7 @@ from events.log.redis.link import (
     Unsuitable,
     other_chain,
 )
+from events.log.redis.names import safe_name
 from events.log.workers import StageState, Workers
 
 __all__ = [
@@ -131,5 +132,6 @@ __all__ = [
     "next_stage_code",
     "order_in",
     "other_chain",
+    "safe_name",
     "state_in",
 ]

@@ -1,4 +1,4 @@
-"""A Postgres that answers and refuses: intake and orders go on, and each state heals by itself."""
+"""A Postgres that answers and refuses: intake and orders continue, and each state heals by itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 
 WITH_PASSWORD = "local all desk scram-sha-256"
 
 
-class Desk(NamedTuple):
+class Setup(NamedTuple):
     """An engine, its Postgres and the network between them."""
 
     engine: Engine
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-async def desk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+async def setup(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Setup]:
     await server.sql(
         f"CREATE ROLE desk LOGIN PASSWORD '{PASSWORD}'", "CREATE DATABASE engine OWNER desk"
     )
@@ -75,11 +75,11 @@ async def desk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         url = f"postgresql://desk:{PASSWORD}@{place}/engine?sslmode=disable"
         folder = tmp_path_factory.mktemp("d")
         async with engine_up(folder, database_url=url, venue_latency_ms=0) as engine:
-            yield Desk(engine, server, proxy)
+            yield Setup(engine, server, proxy)
             await engine.assert_each_ended_exactly_once()
 
 
-Act = Callable[[Desk], Awaitable[object]]
+Act = Callable[[Setup], Awaitable[object]]
 
 
 class State(NamedTuple):
@@ -93,7 +93,7 @@ class State(NamedTuple):
 
 
 def sql(*statements: str, database: str = "postgres") -> Act:
-    return lambda desk: desk.server.sql(*statements, database=database)
+    return lambda setup: setup.server.sql(*statements, database=database)
 
 
 FULL_DISK = """
@@ -102,16 +102,16 @@ FULL_DISK = """
 """
 
 
-async def silent(desk: Desk) -> None:
-    desk.proxy.mode = "hang"  # connections stay, and nothing passes: also in the middle of a COPY
+async def silent(setup: Setup) -> None:
+    setup.proxy.mode = "hang"  # connections stay, and nothing passes: also in the middle of a COPY
 
 
-async def cut(desk: Desk) -> None:
-    desk.proxy.cut("refuse")
+async def cut(setup: Setup) -> None:
+    setup.proxy.cut("refuse")
 
 
-async def restored(desk: Desk) -> None:
-    desk.proxy.cut("pass")
+async def restored(setup: Setup) -> None:
+    setup.proxy.cut("pass")
 
 
 STATES = (
@@ -127,8 +127,8 @@ STATES = (
     ),
     State(
         "TLS is required",
-        lambda desk: desk.server.let_in("hostssl all desk all scram-sha-256"),
-        lambda desk: desk.server.let_in(WITH_PASSWORD),
+        lambda setup: setup.server.let_in("hostssl all desk all scram-sha-256"),
+        lambda setup: setup.server.let_in(WITH_PASSWORD),
     ),
     State(
         "the role has no connections left",
@@ -188,24 +188,24 @@ async def lag(engine: Engine) -> int | None:
     return projection and int(projection["events"])
 
 
-async def is_noticed(desk: Desk, state: State) -> bool:
+async def is_noticed(setup: Setup, state: State) -> bool:
     """Whether the archive is behind, or cannot be read."""
     if state.lists:
-        return bool(await lag(desk.engine))
-    return (await desk.engine.get("/api/orders")).status == 503
+        return bool(await lag(setup.engine))
+    return (await setup.engine.get("/api/orders")).status == 503
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-async def test_while_postgres_refuses_orders_go_on_and_later_all_is_archived(
-    desk: Desk, state: State
+async def test_while_postgres_refuses_orders_continue_and_later_all_is_archived(
+    setup: Setup, state: State
 ) -> None:
-    engine = desk.engine
+    engine = setup.engine
     resting = await engine.submit_many(1, type="limit", targetPrice="1000000")
-    await state.broken(desk)
+    await state.broken(setup)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(state.mended, desk)
+        stack.push_async_callback(state.mended, setup)
         ids = await engine.submit_many(3)
-        await until(lambda: is_noticed(desk, state))
+        await until(lambda: is_noticed(setup, state))
         ids += await engine.submit_many(3)
         assert set((await engine.ended(ids)).values()) == {"confirmed"}
         async with engine.http.delete(f"{engine.url}/api/orders/{resting[0]}") as answer:

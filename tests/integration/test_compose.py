@@ -81,8 +81,8 @@ def test_valkey_starts_with_its_password_by_the_command_of_compose(tmp_path: Pat
     try:
         until_blocking(socket.exists, "the socket of Valkey")
         refused = pytest.raises(redis.AuthenticationError)
-        with redis.Redis(unix_socket_path=str(socket)) as nobody, refused:
-            nobody.ping()
+        with redis.Redis(unix_socket_path=str(socket)) as anonymous, refused:
+            anonymous.ping()
         with redis.Redis(unix_socket_path=str(socket), password="p w") as client:
             assert client.ping()
             assert client.config_get("appendfsync") == {"appendfsync": "always"}
@@ -97,10 +97,12 @@ def test_passwords_are_made_once_and_taken_over_from_env(tmp_path: Path) -> None
     folder.mkdir(parents=True)
     shutil.copy(DEPLOY / "secrets" / "create", folder)
     (tmp_path / ".env").write_text('POSTGRES_PASSWORD="before"\n')
-    made = []
+    passwords = []
     for _ in range(2):
         subprocess.run(["sh", folder / "create"], check=True, env={"PATH": os.environ["PATH"]})
-        made.append([(folder / f"{name}_password").read_text() for name in ("valkey", "postgres")])
-    assert made[0] == made[1]
-    assert made[0][1] == "before\n"
-    assert re.fullmatch(r"[0-9a-f]{48}\n", made[0][0])
+        passwords.append(
+            [(folder / f"{name}_password").read_text() for name in ("valkey", "postgres")]
+        )
+    assert passwords[0] == passwords[1]
+    assert passwords[0][1] == "before\n"
+    assert re.fullmatch(r"[0-9a-f]{48}\n", passwords[0][0])

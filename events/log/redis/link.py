@@ -33,7 +33,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from events.error_text import error_text
-from events.names import safe_name
+from events.log.redis.names import safe_name
 from events.secret import SecretUrl
 
 CONNECT_TIMEOUT_S = 2.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.names import NAME_MAX, safe_name
+from events.log.redis.names import NAME_MAX, safe_name
 
 
 @pytest.mark.parametrize(
