@@ -1,4 +1,4 @@
-"""A Postgres that answers and refuses: intake and orders continue, and each state heals by itself."""
+"""A Postgres that answers and refuses: orders continue, and each state heals by itself."""
 
 from __future__ import annotations
 

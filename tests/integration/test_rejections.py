@@ -1,4 +1,4 @@
-"""A server that will never serve this client ends the process with the reason; it is no outage."""
+"""A server that will never serve this client ends the process with the reason."""
 
 from __future__ import annotations
 

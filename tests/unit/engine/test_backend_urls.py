@@ -1,4 +1,4 @@
-"""What DATABASE_URL and REDIS_URL may hold, and what is said of anything else."""
+"""What DATABASE_URL and REDIS_URL may hold, and how anything else is reported."""
 
 from __future__ import annotations
 
