@@ -6,13 +6,15 @@ RUN python -m venv /venv \
     && /venv/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home engine \
+RUN groupadd --system --gid 10001 engine \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home engine \
     && install -d -o engine -m 0700 /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data HOST=0.0.0.0 LOG_FORMAT=json METRICS_PORT=9464
-USER engine
+# By number: Kubernetes' runAsNonRoot takes no name.
+USER 10001:10001
 VOLUME /data
 EXPOSE 3000
 # Each process answers /healthz on METRICS_PORT, by its own sign of life; bash asks, without a Python.

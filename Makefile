@@ -2,18 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py)
+RUN_STAMP := .venv/.installed-run
+CODE := $(wildcard engine events gateway projections stages tests docs/examples .ci/matrix.py .ci/bind.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test coverage mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
+# Variables of Python in the shell are about other projects.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS PYTHONUSERBASE
+.PHONY: FORCE help run install-run install test coverage mutants mutation lint types bench check audit docs recording screenshots compose format clean lock
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-run: $(STAMP)  ## install, start the whole engine, print one ready line; Ctrl-C stops it
+run: $(RUN_STAMP)  ## install what running needs, start the whole engine, print one ready line; Ctrl-C stops it
 	@exec "$(BIN)/engine" up
 
-install: $(STAMP)  ## install the locked dependencies into .venv, and start nothing
+install-run: $(RUN_STAMP)  ## install what running needs, and start nothing
+
+install: $(STAMP)  ## install the locked dependencies, with tests and tools, and start nothing
 
 test: $(STAMP)  ## every test, on real backends (TEST_BACKEND=embedded|docker|external, TEST_LANES=4)
 	@"$(BIN)/python" -m tests $(ARGS)
@@ -68,8 +73,20 @@ clean:  ## remove what was installed and cached (not .data: that is the orders)
 	@rm -rf .venv .cache build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: .ci/lock  ## resolve pyproject.toml again into the two lock files
+lock: .ci/lock  ## resolve pyproject.toml again into the three lock files
 	@PYTHON="$(PYTHON)" sh .ci/lock
 
-$(STAMP): requirements.lock pyproject.toml .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install
+# A stamp names the folder that it was made for: a copied or moved one is put right.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): FORCE
+endif
+ifneq ($(shell cat $(RUN_STAMP) 2>/dev/null),$(CURDIR))
+$(RUN_STAMP): FORCE
+endif
+FORCE:
+
+$(STAMP): requirements.lock pyproject.toml .ci/install .ci/bind.py
+	@PYTHON="$(PYTHON)" sh .ci/install all
+
+$(RUN_STAMP): requirements-run.lock pyproject.toml .ci/install .ci/bind.py
+	@PYTHON="$(PYTHON)" sh .ci/install run

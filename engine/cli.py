@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from engine import shell
 from engine.commands import command, names, parser
 from engine.processes.fast_imports import PROCESSES
 from engine.processes.program import StartError
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args:
         parser(names()).print_help()
         return 0
+    shell.leave_out(os.environ, isolated=bool(sys.flags.isolated))
     parsed = parser([args[0]] if args and args[0] in names() else names()).parse_args(args)
     fail = partial(_fail, parsed.command)
     try:

@@ -89,6 +89,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_048_576,
         ),
     ] = 4096
+    redis_password: Annotated[
+        SecretText, _doc("Password for REDIS_URL, in the place of one that stands there")
+    ] = SecretText("")
+    database_password: Annotated[
+        SecretText, _doc("Password for DATABASE_URL, in the place of one that stands there")
+    ] = SecretText("")
     concurrency: Annotated[
         int, _doc("Orders in venue calls at once, over all workers; 0: no limit", "orders", ge=0)
     ] = 10

@@ -14,18 +14,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine import backend_urls, dotenv_file
 from engine.setting_parser import SettingsError, convert, text_of
 from engine.settings import Settings
-from events.secret import SecretText
+from events.secret import SecretText, SecretUrl
 
 ENV_FILE = Path(".env")
 # Keys that Compose reads from the same `.env`; any other key we do not know is an error.
-FOREIGN = ("ALERT_", "COMPOSE_", "POSTGRES_")
+FOREIGN = ("ALERT_", "COMPOSE_", "ENGINE_CPUS", "ENGINE_MEMORY", "POSTGRES_", "VALKEY_")
 
 FORMER_NAMES = {"RUN_AHEAD": "FUSE_STAGES"}
 """Names of settings in earlier builds. Each is refused: an ignored one would change behaviour."""
-
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
@@ -33,11 +32,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
 
     An empty value counts as absent. Raises `SettingsError` with one clear line.
     """
-    results = dict(_read_env_file(env_file)) if env_file and env_file.is_file() else {}
-    results |= os.environ if environ is None else environ
-    for former, name in FORMER_NAMES.items():
-        if results.get(former, "").strip():
-            raise SettingsError(_renamed(former, name))
+    results = _texts(environ, env_file)
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
         text = results.get(field.name.upper(), "").strip()
@@ -45,7 +40,77 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_F
             values[field.name] = convert(field.name.upper(), text, field.type)
     settings = Settings(**values)
     _check_urls(settings)
-    return settings
+    return msgspec.structs.replace(
+        settings, **{name: SecretUrl(clean.url) for name, clean in _backends(settings).items()}
+    )
+
+
+def notices(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE
+) -> list[str]:
+    """Returns what of the settings has no effect, a line each, for the log of a process."""
+    results = _texts(environ, env_file)
+    urls = {name: results.get(name.upper(), "").strip() for name in _BACKENDS}
+    return [
+        f"{name.upper()}: {', '.join(dropped)} has no effect here"
+        for name, url in urls.items()
+        if url and (dropped := _BACKENDS[name](url).dropped)
+    ]
+
+
+_BACKENDS = {"database_url": backend_urls.postgres, "redis_url": backend_urls.redis}
+
+
+def _backends(settings: Settings) -> dict[str, backend_urls.CleanUrl]:
+    """The URLs of the servers as our client libraries take them. Raises SettingsError."""
+    passwords = {
+        "database_url": settings.database_password,
+        "redis_url": settings.redis_password,
+    }
+    result = {}
+    for name, clean in _BACKENDS.items():
+        if url := getattr(settings, name).reveal():
+            if passwords[name]:
+                url = backend_urls.with_password(url, passwords[name])
+            result[name] = clean(url)
+    return result
+
+
+def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
+    """The texts of the settings by variable, those in files of secrets read."""
+    environ = os.environ if environ is None else environ
+    results = dict(_read_env_file(env_file, environ)) if env_file and env_file.is_file() else {}
+    results |= environ
+    for former, name in FORMER_NAMES.items():
+        if results.get(former, "").strip():
+            raise SettingsError(_renamed(former, name))
+    for name in _secrets():
+        if path := results.pop(f"{name}_FILE", "").strip():
+            if results.get(name, "").strip():
+                raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+            results[name] = _secret_in(f"{name}_FILE", Path(path))
+    return results
+
+
+def _secrets() -> list[str]:
+    """The settings that `NAME_FILE` may name a file of."""
+    # The wallet's setting takes a file already.
+    return [
+        field.name.upper()
+        for field in msgspec.structs.fields(Settings)
+        if isinstance(field.default, SecretText) and field.name != "solana_keypair"
+    ] + ["SOLANA_RPC_URL"]
+
+
+def _secret_in(name: str, path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"{name}={str(path)!r}: {why}") from None
+    if not text or "\n" in text:
+        raise SettingsError(f"{name}={str(path)!r}: expected one line with the secret")
+    return text
 
 
 def _renamed(former: str, name: str) -> str:
@@ -61,9 +126,11 @@ def _check_urls(settings: Settings) -> None:
         if url and not url.well_formed:
             msg = f"{name.upper()}: expected a URL; / ? # and @ of a password as %2F %3F %23 %40"
             raise SettingsError(msg)
-    if settings.redis_url and not settings.redis_url.reveal().startswith(REDIS_SCHEMES):
-        msg = f"REDIS_URL: expected one of {', '.join(REDIS_SCHEMES)} in front"
-        raise SettingsError(msg)
+    try:
+        Path(settings.solana_keypair.reveal()).expanduser()
+    except RuntimeError:
+        msg = "SOLANA_KEYPAIR: there is no home folder that ~ could mean: write the whole path"
+        raise SettingsError(msg) from None
     collector = settings.otel_exporter_otlp_endpoint
     if collector and not _is_http(collector.reveal()):
         msg = "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://host or https://host"
@@ -97,29 +164,17 @@ def _revealed(value: object) -> str:
     return value.reveal() if isinstance(value, SecretText) else str(value)
 
 
-def _read_env_file(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields the `KEY=value` lines of a file; comments, `export ` and quotes are allowed."""
+def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the settings of a file. Raises SettingsError for a name that is none."""
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: not UTF-8 ({error.reason} at byte {error.start})"
-        raise SettingsError(msg) from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            msg = f"{path}:{number}: expected KEY=value"
-            raise SettingsError(msg)
-        if key.startswith(FOREIGN):
+    known += [f"{name}_FILE" for name in _secrets()]
+    for line, key, value in dotenv_file.entries(path, environ):
+        if key not in known and key.startswith(FOREIGN):
             continue
         if key in FORMER_NAMES:
-            raise SettingsError(f"{path}:{number}: {_renamed(key, FORMER_NAMES[key])}")
+            raise SettingsError(f"{path}:{line}: {_renamed(key, FORMER_NAMES[key])}")
         if key not in known:
             near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
-            msg = f"{path}:{number}: unknown setting {key}; the nearest is {near[0]}"
+            msg = f"{path}:{line}: unknown setting {key}; the nearest is {near[0]}"
             raise SettingsError(msg)
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        yield key, value[1:-1] if quoted else value.split(" #")[0].strip()
+        yield key, value

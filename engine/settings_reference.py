@@ -15,6 +15,10 @@ _HEAD = """\
 
 Settings come from the environment and from `.env`; the environment wins.
 An invalid value is an error at start.
+`.env` is read as Docker Compose reads it: comments, quotes, `export` and values of several lines.
+`$NAME`, `${NAME}` and `${NAME:-default}` are expanded, not between single quotes; `$$` is a `$`.
+A secret may be in a file that `NAME_FILE` names: `API_KEY_FILE`, `DATABASE_PASSWORD_FILE`, …
+Variables of libpq (`PGHOST`, `PGPASSWORD`, `PGSSLMODE`) have no effect: DATABASE_URL has it all.
 `engine settings` prints the values in force, with secrets masked.
 
 Made by `engine docs --write`.

@@ -139,7 +139,7 @@ def restored(kind: type, value: Any) -> Any:
     raise NotImplementedError(f"{kind.__name__} is not stored")
 
 
-_HOSTS = re.compile(r"[\w.\-]*(:\d+)?(,[\w.\-]+(:\d+)?)*|\[[\da-fA-F:.%\w]+\](:\d+)?", re.ASCII)
+_HOSTS = re.compile(r"[\w.\-%]*(:\d+)?(,[\w.\-%]+(:\d+)?)*|\[[\da-fA-F:.%\w]+\](:\d+)?", re.ASCII)
 _DATABASES = ("redis", "rediss", "unix", "postgres", "postgresql")
 """The path of these is a database or a socket, and their user is public."""
 _OPEN_PARAMETERS = frozenset(

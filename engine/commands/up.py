@@ -21,6 +21,7 @@ from engine.composition import stop_times
 from engine.embedded import databases, localnet
 from engine.embedded.backends import options
 from engine.embedded.data_dir import Folder, running
+from engine.processes import file_limit, lifecycle
 from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import hung_s, stop_on_signal
 from engine.processes.program import Program, StartError
@@ -65,6 +66,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     """Runs until asked to stop; prints one line on stdout when a POST would succeed."""
     logging.configure(settings, "up")
     structlog.get_logger().info("process_started", pid=os.getpid(), version=VERSION)
+    lifecycle.log_notices()
+    file_limit.prepare()
     venues.check(settings)  # says at once what is wrong with VENUES
     enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:

@@ -6,11 +6,12 @@ import asyncio
 import gc
 
 import structlog
+from redis.exceptions import ResponseError
 
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.telemetry.build import build_id
-from events.archive import Archive, ArchiveUnavailable
+from events.archive import Archive, ArchiveRejected, ArchiveUnavailable
 from events.log import (
     INBOX_ORDERS,
     ClusterMismatch,
@@ -18,7 +19,9 @@ from events.log import (
     LogTruncated,
     Missing,
     OutcomeUnknown,
+    Rejected,
     Unavailable,
+    Unsuitable,
 )
 from events.telemetry.outages import LOG
 
@@ -52,22 +55,27 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
 
     A server without a log is new only if the archive is empty too; otherwise it has lost all its
     data, and a new log would forget orders that may have been sent. Raises SettingsError where the
-    orders of the log trade on another chain.
+    orders of the log trade on another chain, and where a server refuses what no retry changes: a
+    login, a permission, a database.
     """
-    waited = False
+    waited = ""
     began = asyncio.get_running_loop().time()
     while not stop.is_set():
         try:
             await _open(settings, log)
         except ClusterMismatch as error:
             raise SettingsError(str(error)) from None
+        except (Rejected, Unsuitable, ResponseError) as error:
+            raise SettingsError(f"REDIS_URL: {error}") from None
+        except ArchiveRejected as error:
+            raise SettingsError(f"DATABASE_URL: {error}") from None
         except (Unavailable, OutcomeUnknown, LogTruncated, ArchiveUnavailable) as error:
             quiet = asyncio.get_running_loop().time() - began < QUIET_S
-            if quiet:
+            if quiet and str(error) != waited:
                 structlog.get_logger().info("log_awaited", error=str(error))
-            else:
+            elif not quiet:
                 LOG.failed(error)
-            waited = True
+            waited = str(error)
             await asyncio.sleep(RETRY_S)
         else:
             LOG.over()

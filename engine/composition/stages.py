@@ -17,7 +17,7 @@ from engine.composition.log import make_log, open_log, tune
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.venues import Trading, chain_of, open_trading
-from events.log import EventLog
+from events.log import EventLog, safe_name
 from stages import builder, confirmer, router, submitter
 from stages.runtime.fusion import Fused
 from stages.runtime.limiter import RateAndConcurrencyLimiter
@@ -154,7 +154,8 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
 
 
 def _worker(settings: Settings) -> Worker:
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    host = safe_name(socket.gethostname(), default="host")
+    name = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
     return Worker(
         name,
         make_log(settings, chain=chain_of(settings)),

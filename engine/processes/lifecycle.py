@@ -18,6 +18,7 @@ import structlog
 
 from engine.processes.signs_of_life import HEART
 from engine.settings import Settings
+from engine.settings_loader import notices
 from engine.telemetry import logging
 from events.version import VERSION
 
@@ -45,6 +46,7 @@ def serve(settings: Settings, process: str, main: Main, *, may_hang: bool = Fals
     if not may_hang:
         watch = threading.Thread(target=_end_if_hung, args=(hung_s(settings),), daemon=True)
         watch.start()
+    log_notices()
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_live(main, HEART.beat(settings, process)))
     log.info("process_stopped")
@@ -54,6 +56,12 @@ def serve(settings: Settings, process: str, main: Main, *, may_hang: bool = Fals
 def hung_s(settings: Settings) -> float:
     """How long a process may show no life before it is ended."""
     return max(HUNG_S, 4 * settings.heartbeat_ms / 1000)
+
+
+def log_notices() -> None:
+    """Logs what of the settings has no effect."""
+    for line in notices():
+        structlog.get_logger().warning("setting_without_effect", detail=line)
 
 
 def _end_if_hung(after_s: float) -> None:

@@ -36,10 +36,15 @@ def command(argv: Sequence[str | Path], death: signal.Signals, user: str = SELF)
 
 def namespaces_allowed() -> bool:
     """Try, in a child, whether root may enter a user namespace here."""
-    probe = os.spawnv(  # noqa: S606
-        os.P_WAIT, sys.executable, command(["/bin/true"], signal.SIGKILL, NAMESPACE)
-    )
-    return probe == 0
+    import subprocess  # the script below has to start quickly
+
+    probe = command(["/bin/true"], signal.SIGKILL, NAMESPACE)
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def walkable(path: Path) -> bool:
+    """Whether a user that owns nothing can reach a path: each folder above it is open to all."""
+    return all(folder.stat().st_mode & 0o001 for folder in path.absolute().parents)
 
 
 def _become(user: str, libc: ctypes.CDLL) -> None:
@@ -60,7 +65,10 @@ def main() -> None:
     """Be the program named by the arguments."""
     death, parent, user, *argv = sys.argv[1:]
     libc = ctypes.CDLL(None, use_errno=True)
-    _become(user, libc)
+    try:
+        _become(user, libc)
+    except OSError as error:
+        sys.exit(f"cannot start {argv[0]} as the user {user!r}: {error}")
     # After the change of user, which would clear it.
     if hasattr(libc, "prctl"):
         libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0)

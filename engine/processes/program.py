@@ -30,7 +30,8 @@ class Program:
 
     `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
     when we die: SIGKILL for what must not linger, something softer where files want closing.
-    `keep` are file descriptors that it inherits. `hopeless` is the exit code that no restart mends.
+    `keep` are file descriptors that it inherits. `cwd` is the folder it starts in; None: ours.
+    `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
     last time it is taken to hang.
     """
@@ -43,6 +44,7 @@ class Program:
     user: str = parent_death.SELF
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     keep: tuple[int, ...] = ()
+    cwd: Path | None = None
     hopeless: int | None = None
     alive: Callable[[int], Path] | None = None
     hung_s: float = 30.0
@@ -56,6 +58,7 @@ class Program:
             stderr=subprocess.STDOUT,
             env=dict(self.environ),
             pass_fds=self.keep,
+            cwd=self.cwd,
             start_new_session=True,
         )
 

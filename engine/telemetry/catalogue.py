@@ -29,6 +29,7 @@ LEVELS: Mapping[str, str] = {
 LINES: Mapping[str, Mapping[str, Line]] = {
     "Processes": {
         "process_started": Line("info", "A process begins; `pid`, `version`"),
+        "setting_without_effect": Line("warning", "A part of a setting is not used; `detail`"),
         "process_ready": Line("info", "It works; for `up`: a POST would succeed, at `url`"),
         "process_stopping": Line("info", "It was asked to stop, and ends its work"),
         "process_stopped": Line("info", "It has ended as asked"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -36,6 +38,8 @@ class Collector:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         url = f"{endpoint.reveal().rstrip('/')}/v1/traces"
         self._session = _Session()
+        # HTTP_PROXY is for other machines: it does not reach what listens on our loopback.
+        self._session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
         self._exporter = OTLPSpanExporter(endpoint=url, timeout=ANSWER_S, session=self._session)
         self._resource = Resource.create({"service.name": SERVICE, "service.version": version})
 
@@ -89,6 +93,13 @@ class _Session(requests.Session):
             raise
         self.status = response.status_code
         return response
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _context(trace_id: int, span_id: int) -> SpanContext:

@@ -1,7 +1,7 @@
 """The archive: read access to the long-term log and the projected orders in Postgres.
 
-Calls may raise `ArchiveUnavailable`, within about a second when Postgres is down. Order processing
-does not depend on it.
+Calls may raise `ArchiveUnavailable`, within about a second when Postgres is down or refuses. Order
+processing does not depend on it.
 
 Imports the log for its types, and no audit or command. Public: what is exported here, `history`
 and `indexes`.
@@ -9,7 +9,7 @@ and `indexes`.
 
 from events.archive.listing import BadCursor, Filters
 from events.archive.page import Page
-from events.archive.pool import Archive, ArchiveUnavailable
+from events.archive.pool import Archive, ArchiveRejected, ArchiveUnavailable
 from events.archive.reader import (
     PAGE_EVENTS,
     PROJECTOR,
@@ -24,6 +24,7 @@ __all__ = [
     "PAGE_EVENTS",
     "PROJECTOR",
     "Archive",
+    "ArchiveRejected",
     "ArchiveUnavailable",
     "BadCursor",
     "Checkpoint",

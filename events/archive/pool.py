@@ -36,18 +36,31 @@ _DOWN = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # an idle connection after Postgres was terminated
-    asyncpg.PostgresConnectionError,
+    asyncpg.PostgresError,  # whatever the server refuses: this archive cannot be read now
 )
-_NOT_NOW = (
-    asyncpg.OperatorInterventionError,  # shutting down, starting up, query cancelled
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+_REJECTED = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # with it: a wrong password
     asyncpg.InvalidCatalogNameError,
-    asyncpg.UndefinedTableError,  # the projector has not migrated yet
+    asyncpg.ClientConfigurationError,
+    asyncpg.ProtocolViolationError,  # a pooler that refuses a parameter of the session
+    asyncpg.UndefinedObjectError,  # … or the server: a parameter that it does not have,
+    asyncpg.InvalidParameterValueError,  # a value of one,
+    asyncpg.PostgresSyntaxError,  # or `options`
 )
 
 
 class ArchiveUnavailable(Exception):
-    """Postgres cannot be reached, does not answer in time, or is not migrated yet."""
+    """Postgres cannot be reached, does not answer in time, refuses, or is not migrated yet."""
+
+
+class ArchiveRejected(ArchiveUnavailable):
+    """Postgres refuses the connection until a person changes its settings or ours."""
+
+
+def _unavailable(error: Exception) -> ArchiveUnavailable:
+    kind = ArchiveRejected if isinstance(error, _REJECTED) else ArchiveUnavailable
+    text = str(error).partition("\n")[0]
+    return kind(f"Postgres: {text or type(error).__name__}")
 
 
 class Archive:
@@ -75,7 +88,7 @@ class Archive:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._pool.close()
-        except (*_DOWN, asyncpg.PostgresError):
+        except _DOWN:
             self._pool.terminate()
 
     @contextlib.asynccontextmanager
@@ -89,8 +102,8 @@ class Archive:
                 self._pool.acquire(timeout=ANSWER_S) as connection,
             ):
                 yield connection
-        except (*_DOWN, *_NOT_NOW) as error:
-            raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+        except _DOWN as error:
+            raise _unavailable(error) from error
 
     # -- events --------------------------------------------------------------------------------
 
@@ -138,21 +151,21 @@ class Archive:
         """
         try:
             connection = await self._pool.acquire(timeout=ANSWER_S)
-        except (*_DOWN, *_NOT_NOW) as error:
-            raise ArchiveUnavailable(f"Postgres: {str(error) or type(error).__name__}") from error
+        except _DOWN as error:
+            raise _unavailable(error) from error
 
         async def held() -> bool:
             # Locking again is harmless: this connection holds the lock already.
             query = "SELECT pg_try_advisory_lock($1)"
             try:
                 return bool(await connection.fetchval(query, number, timeout=ANSWER_S))
-            except (*_DOWN, asyncpg.PostgresError):
+            except _DOWN:
                 return False
 
         try:  # errors of the block are not converted
             yield held
         finally:
-            with contextlib.suppress(*_DOWN, asyncpg.PostgresError):
+            with contextlib.suppress(*_DOWN):
                 await self._pool.release(connection)  # which releases its locks
 
     @contextlib.asynccontextmanager

@@ -53,10 +53,12 @@ from events.log.redis.link import (
     Missing,
     OutcomeUnknown,
     RedisConnection,
+    Rejected,
     Unavailable,
     Unsuitable,
     other_chain,
 )
+from events.log.redis.names import safe_name
 from events.log.waiting import PERMIT_STAGES, StageState, StageWaits, Waiting, Workers
 
 __all__ = [
@@ -112,6 +114,7 @@ __all__ = [
     "RedisConnection",
     "RedisFunctions",
     "Refused",
+    "Rejected",
     "StageState",
     "StageWaits",
     "Stored",
@@ -131,5 +134,6 @@ __all__ = [
     "next_stage_code",
     "order_in",
     "other_chain",
+    "safe_name",
     "state_in",
 ]

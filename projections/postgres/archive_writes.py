@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from events.archive import PROJECTOR, Checkpoint, load_checkpoint
-from projections.postgres.copy_watchdog import aborting_on_disconnect
+from projections.postgres import copy_watchdog
 from projections.postgres.tables import EVENT_COLUMNS, CheckpointConflict
 
 SLICE = 5000
@@ -32,7 +32,11 @@ async def mend(
     `before`: the checkpoint that the caller read; `after`: the one to write, None to leave it.
     Raises CheckpointConflict where the projector moved it and that matters, or an error of asyncpg.
     """
-    async with aborting_on_disconnect(connection), connection.transaction():
+    within_s = copy_watchdog.WRITE_S
+    async with (
+        copy_watchdog.aborting_on_disconnect(connection, within_s=within_s),
+        connection.transaction(),
+    ):
         await connection.execute("SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR)
         now = await load_checkpoint(connection)
         moved = _place(now) != _place(before)

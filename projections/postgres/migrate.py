@@ -140,8 +140,10 @@ async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
                 await migrate(connection)
             finally:
                 await connection.close()
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
-                asyncpg.OperatorInterventionError) as error:  # fmt: skip
+        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+                asyncpg.PostgresError) as error:  # fmt: skip
+            # A login, a grant, a full disk, too many connections: an operator corrects it there
+            # and does not restart us, and orders do not wait for it.
             ARCHIVE.failed(error)
             await asyncio.sleep(RETRY_S)
         else:

@@ -17,8 +17,8 @@ import msgspec
 from events import streams
 from events.archive import PROJECTOR, Checkpoint
 from events.types import TERMINAL
+from projections.postgres import copy_watchdog
 from projections.postgres.binary_copy import slices
-from projections.postgres.copy_watchdog import aborting_on_disconnect
 from projections.postgres.order_rows import COLUMNS, Changes, ProjectedOrder
 
 EVENT_COLUMNS = ("position", "time_us", "order_id", "version", "type", "hash", "body")
@@ -48,7 +48,11 @@ class ProjectionBatch(NamedTuple):
 
 async def write(connection: asyncpg.Connection, batch: ProjectionBatch) -> None:
     """Writes a batch, all or nothing. Raises CheckpointConflict, or an error of asyncpg."""
-    async with aborting_on_disconnect(connection), connection.transaction():
+    within_s = copy_watchdog.WRITE_S
+    async with (
+        copy_watchdog.aborting_on_disconnect(connection, within_s=within_s),
+        connection.transaction(),
+    ):
         await _advance(connection, batch.before, batch.after)
         await connection.copy_records_to_table(
             "events", records=batch.events, columns=EVENT_COLUMNS

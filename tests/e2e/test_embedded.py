@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,9 +18,10 @@ import msgspec
 import pytest
 import redis
 
-from engine.embedded import databases
+from engine.embedded import databases, sockets
 from engine.embedded.backends import backends
 from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState, running
+from engine.processes import parent_death
 from engine.processes.program import StartError
 from engine.settings import Settings
 from events.secret import SecretUrl
@@ -130,6 +132,92 @@ def test_sockets_have_short_paths_however_long_the_folder_is(short_path: Path) -
         with redis.Redis.from_url(servers.redis_url) as client:
             assert client.ping()
     assert not sockets.exists()
+
+
+@pytest.mark.parametrize("name", ["a, b", "a%20b", "q?x=1&y#z", "ünder", 'quo"te', "a'b", "x" * 90])
+def test_both_servers_are_reached_in_a_folder_of_any_name(short_path: Path, name: str) -> None:
+    with databases.started(short_path / name / ".data", databases.FAST) as servers:
+        with redis.Redis.from_url(servers.redis_url) as client:
+            assert client.ping()
+        assert asyncio.run(_asked(servers.database_url)) == 1
+
+
+async def _asked(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval("SELECT 1"))
+    finally:
+        await connection.close()
+
+
+def test_sockets_lie_in_another_short_folder_where_the_temporary_one_is_long_too(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = short_path / ("t" * 100)
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (short_path / ("d" * 100)).mkdir()
+    path = short_path / ("d" * 100) / "run"
+    place = sockets.make(path, parent_death.SELF)
+    assert path.readlink() == place
+    assert len(str(place)) < sockets.SOCKET_PATH_MAX
+    sockets.remove(path)
+    assert not place.exists()
+
+
+def test_a_path_too_long_for_sockets_is_named_where_no_folder_serves(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "_elsewhere", lambda: iter(["/nowhere"]))
+    with pytest.raises(StartError, match=f"{short_path}/d+/run is too long"):
+        sockets.make(short_path / ("d" * 100) / "run", parent_death.SELF)
+
+
+def test_a_folder_that_cannot_be_written_is_named(short_path: Path) -> None:
+    (short_path / "file").write_text("")
+    refused = pytest.raises(StartError, match=f"DATA_DIR={short_path}/file/d cannot be used")
+    with refused, Folder(short_path / "file" / "d"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
+def test_postgres_as_nobody_runs_below_a_private_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.processes.parent_death.namespaces_allowed", lambda: False)
+    with tempfile.TemporaryDirectory() as name:  # which is 0700
+        only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
+        for _ in ("made", "found again"):
+            with databases.started(Path(name) / "d", only) as servers:
+                assert asyncio.run(_asked(servers.database_url)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as another user")
+def test_a_folder_from_a_machine_with_namespaces_is_adopted_by_one_without(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
+    for allowed in (True, False):
+        monkeypatch.setattr(
+            "engine.processes.parent_death.namespaces_allowed", lambda allowed=allowed: allowed
+        )
+        with databases.started(short_path / "d", only) as servers:
+            assert asyncio.run(_asked(servers.database_url)) == 1
+
+
+def test_too_few_files_are_named_and_the_soft_limit_is_raised() -> None:
+    code = (
+        "import resource\n"
+        "from engine.processes import file_limit\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))\n"
+        "file_limit.prepare()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "try: file_limit.prepare()\n"
+        "except Exception as error: print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = run.stdout.splitlines()
+    assert first == "(300, 300)"
+    assert second == "a process may open 64 files here, 256 are needed: ulimit -n 1024"
 
 
 def test_a_server_that_cannot_start_is_reported_in_one_line(short_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -19,6 +20,7 @@ from projections.postgres.copy_watchdog import aborting_on_disconnect
 from projections.postgres.order_rows import columns
 from tests.support.log.played import Play
 from tests.support.log.projected import opened, projected, projecting
+from tests.support.processes.proxied import proxied
 from tests.support.waits import HANG_S, holds, pace, until, until_blocking
 
 GROWTH = 60
@@ -148,3 +150,30 @@ async def test_a_postgres_killed_during_a_copy_ends_the_copy_with_an_error(
     await asyncio.wait({copying}, timeout=HANG_S)
     assert copying.done()
     assert isinstance(copying.exception(), (ConnectionError, asyncpg.PostgresError))
+
+
+async def test_a_copy_on_a_connection_that_falls_silent_ends_with_an_error(
+    killable: Killable,
+) -> None:
+    folder = parse_qs(urlsplit(killable.servers.database_url).query)["host"][0]
+    async with proxied(f"unix://{folder}/.s.PGSQL.5432") as proxy:
+        place = urlsplit(proxy.url).netloc
+        connection = await asyncpg.connect(
+            f"postgresql://postgres@{place}/postgres?sslmode=disable"
+        )
+        await connection.execute("CREATE TEMP TABLE copied (body bytea)")
+
+        def rows() -> Iterator[tuple[bytes]]:
+            for number in range(100_000):
+                if number == 1000:  # both ends stay open, and nothing passes any more
+                    proxy.mode = "hang"
+                yield (b"x" * 300,)
+
+        async def copy() -> None:
+            async with aborting_on_disconnect(connection, within_s=0.5):
+                await connection.copy_records_to_table("copied", records=rows(), columns=["body"])
+                await asyncio.Event().wait()  # a reply that never comes
+
+        with pytest.raises((ConnectionError, asyncpg.PostgresError)):
+            async with asyncio.timeout(HANG_S):
+                await copy()

@@ -148,6 +148,16 @@ async def test_an_order_is_one_trace_with_a_span_for_each_step(
     assert not any("raw" in a.key for span in spans for a in span.attributes)
 
 
+async def test_a_collector_on_this_machine_is_reached_without_the_proxy_of_the_shell(
+    log: EventLog, collector: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with tracer(log, collector):
+        [order_id] = await Play(log).live()
+        await until(lambda: collector.names(order_id) == STEPS)
+
+
 async def test_failures_are_error_spans_and_only_orders_have_traces(
     log: EventLog, collector: Received
 ) -> None:

@@ -403,6 +403,7 @@ def test_no_name_is_a_placeholder() -> None:
 # -- secrets ---------------------------------------------------------------------------------------
 
 REVEAL_IN = {
+    "engine/backend_urls.py": "a password, into its URL",
     "engine/client/transport.py": "the header of a request",
     "engine/commands/keys.py": "a new key, printed once",
     "engine/commands/settings.py": "whether the wallet's key is a file",

@@ -15,9 +15,24 @@ import hiredis
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    InvalidResponse,
+    MasterDownError,
+    MaxConnectionsError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from events.log.redis.names import safe_name
 from events.secret import SecretUrl
 from events.telemetry.error_text import error_text
 
@@ -26,8 +41,16 @@ CONNECT_TIMEOUT_S = 2.0
 # Error codes of a server that answers but does not execute: nothing was written.
 _NOT_NOW = (
     "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
-    "NOPERM", "NOAUTH", "WRONGPASS",
 )  # fmt: skip
+# The same of a server that no retry changes.
+_NEVER = ("NOPERM", "NOAUTH", "WRONGPASS", "DENIED")
+
+
+_TRANSIENT = (
+    BusyLoadingError, ClusterDownError, MasterDownError, MaxConnectionsError, OutOfMemoryError,
+    ReadOnlyError, TryAgainError,
+)  # fmt: skip
+"""Errors at connecting that pass."""
 
 
 class LogError(Exception):
@@ -36,6 +59,12 @@ class LogError(Exception):
 
 class Unavailable(LogError):
     """The server cannot be reached or does not execute now; nothing was written."""
+
+
+class Rejected(Unavailable):
+    """The server does not serve this client, and will not until a person changes its settings or
+    ours: a login, a permission, a command or a database that it does not have.
+    """
 
 
 class OutcomeUnknown(LogError):
@@ -105,14 +134,18 @@ def other_chain(what: str, theirs: str) -> str:
     )
 
 
-_BY_CODE: dict[str, type[LogError]] = {
-    "UNBLOCKED": OutcomeUnknown,  # demoted while a call waited, perhaps one behind a write
-    "OOM": Full,
-    "FENCED": Fenced,
-    "REGRESSED": LogTruncated,
-    "MISSING": Missing,
-    "TAIL": TailTaken,
-} | dict.fromkeys(_NOT_NOW, Unavailable)
+_BY_CODE: dict[str, type[LogError]] = (
+    {
+        "UNBLOCKED": OutcomeUnknown,  # demoted while a call waited, perhaps one behind a write
+        "OOM": Full,
+        "FENCED": Fenced,
+        "REGRESSED": LogTruncated,
+        "MISSING": Missing,
+        "TAIL": TailTaken,
+    }
+    | dict.fromkeys(_NOT_NOW, Unavailable)
+    | dict.fromkeys(_NEVER, Rejected)
+)
 
 
 def _as_log_error(error: ResponseError) -> Exception:
@@ -121,6 +154,15 @@ def _as_log_error(error: ResponseError) -> Exception:
     if code == "CHAIN":
         return ClusterMismatch(other_chain("log", text.partition(" ")[2]))
     return _BY_CODE[code](text) if code in _BY_CODE else error
+
+
+def _is_rejection(error: Exception) -> bool:
+    """Whether this is the server's answer to a login, a name or a database that it refuses."""
+    if type(error) is RedisConnectionError and isinstance(error.__cause__, RedisError):
+        error = error.__cause__  # redis-py wraps the answers of its own login
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return True
+    return isinstance(error, ResponseError) and not isinstance(error, _TRANSIENT)
 
 
 class _Wire(asyncio.Protocol):
@@ -193,7 +235,7 @@ class RedisConnection:
             socket_timeout=None,
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
-            client_name=name,
+            client_name=safe_name(name, default="engine"),
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         self._connection: Connection | None = None
@@ -221,7 +263,8 @@ class RedisConnection:
         except BaseException as error:
             await self._disconnect()
             if isinstance(error, (RedisError, OSError, TimeoutError)):
-                raise Unavailable(f"log server: {str(error) or type(error).__name__}") from error
+                kind = Rejected if _is_rejection(error) else Unavailable
+                raise kind(f"log server: {str(error) or type(error).__name__}") from error
             raise
         writer = connection._writer
         assert writer is not None, "connect() has returned"

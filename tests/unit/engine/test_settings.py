@@ -117,3 +117,8 @@ def test_a_url_that_cannot_be_used_is_named_and_not_shown(name: str, value: str)
     with pytest.raises(SettingsError, match=f"{name}: expected") as error:
         load({name: value}, None)
     assert "hunter2" not in str(error.value)
+
+
+def test_a_home_folder_that_nobody_has_is_named() -> None:
+    with pytest.raises(SettingsError, match="SOLANA_KEYPAIR: there is no home folder"):
+        load({"SOLANA_KEYPAIR": "~no-such-user/id.json"}, None)
