@@ -205,8 +205,24 @@ def event_names() -> str:
 
 
 def _javascript(name: str, values: dict[str, str]) -> str:
-    rows = [f"  {key}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
+    rows = [f"  {_key(key)}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
     return f"\nexport const {name} = {{\n{''.join(rows)}}};\n"
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else json.dumps(name)
+
+
+def reason_names() -> str:
+    """The failure reasons as the console imports them: code, sentence and hint."""
+    sentences = {code: reason.sentence.replace("`", "") for code, reason in REASONS.items()}
+    hints = {code: reason.action.replace("`", "") for code, reason in REASONS.items()}
+    return (
+        "// The failure reasons: what each code means and what to do about it."
+        " Made by `engine docs --write`.\n"
+        + _javascript("SENTENCES", sentences)
+        + _javascript("HINTS", hints)
+    )
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:
