@@ -34,20 +34,26 @@ class Prices:
                 f"{into.symbol} cannot be swapped for itself",
                 parameter="tokenOut",
             )
+        pair = (into.symbol, out.symbol)
         since_ms = time.time_ns() // 1_000_000 - KEPT_S * 1000
         series = [
             {
-                "dex": one.dex,
-                "pool": one.pool,
-                "name": one.name,
+                "dex": pool.dex,
+                "pool": pool.pool,
+                "name": pool.name,
                 "points": [
                     {"timeMs": point.time_ms, "price": point.price}
-                    for point in one.points(since_ms)
+                    for point in pool.points(since_ms)
                 ],
             }
-            for one in await self._history.read((into.symbol, out.symbol))
+            for pool in await self._history.read(pair)
         ]
-        content = {"tokenIn": into.symbol, "tokenOut": out.symbol, "series": series}
+        content = {
+            "tokenIn": into.symbol,
+            "tokenOut": out.symbol,
+            "amount": str(self._history.amount(pair)),
+            "series": series,
+        }
         return responses.json_response(content)
 
     def _token(self, request: web.Request, name: str) -> Token:

@@ -1,7 +1,7 @@
 """The prices of the last day, for the charts of the console: in memory, bounded, of this gateway.
 
-A pair is sampled from the first time that somebody reads its history, and for `KEPT_S` after the
-last time. Gateways whose charts nobody opens ask the venues for nothing.
+A pair is sampled from the first read of its history, and for `KEPT_S` after the
+last time. A gateway whose charts are not opened asks the venues for nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ PAIRS = 8
 POOLS = 12
 """Pools of a pair that are recorded."""
 ASK_S = 5.0
+LEAST_OUT = 1_000_000
+"""A sample brings at least so many base units: its price has six digits."""
+FACTOR_MAX = 10**9
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 Pair = tuple[str, str]
@@ -72,7 +75,7 @@ class Series:
 
 
 class PriceHistory:
-    """Samples the pairs that somebody looks at."""
+    """Samples the pairs that are looked at."""
 
     def __init__(self, ask: Asks, tokens: Mapping[str, Token], partition: int) -> None:
         """`ask` gives every quote of an order; `tokens` by symbol."""
@@ -81,6 +84,7 @@ class PriceHistory:
         self._partition = partition
         self._read_at: dict[Pair, float] = {}
         self._series: dict[Pair, dict[str, Series]] = {}
+        self._amounts: dict[Pair, int] = {}
 
     async def read(self, pair: Pair) -> Sequence[Series]:
         """The series of a pair, sampled at once where it has none yet."""
@@ -91,6 +95,10 @@ class PriceHistory:
         if first:
             await self._sample(pair)
         return list(self._series.get(pair, {}).values())
+
+    def amount(self, pair: Pair) -> int:
+        """Whole tokens of token_in that a sample of the pair sells: a power of ten."""
+        return self._amounts.get(pair, 1)
 
     async def run(self) -> None:
         """Samples until it is cancelled."""
@@ -104,16 +112,28 @@ class PriceHistory:
     def _forget(self, pair: Pair) -> None:
         del self._read_at[pair]
         self._series.pop(pair, None)
+        self._amounts.pop(pair, None)
 
     async def _sample(self, pair: Pair) -> None:
         into, out = self._tokens[pair[0]], self._tokens[pair[1]]
         try:
             async with asyncio.timeout(ASK_S):
-                quotes = await self._ask(_one_token(into, out, self._partition))
+                quotes = await self._quotes(pair, into, out)
         except TimeoutError:
             return  # a gap of the chart
         if pair in self._read_at:
             self.take(pair, quotes, time.time_ns() // 1_000_000)
+
+    async def _quotes(self, pair: Pair, into: Token, out: Token) -> Sequence[Quote]:
+        """For one token, or for more of one that is worth too little for an exact price."""
+        amount = self.amount(pair)
+        while True:
+            quotes = await self._ask(_sample_of(into, out, amount, self._partition))
+            most = max((quote.amount_out for quote in quotes if not quote.error), default=0)
+            if most >= LEAST_OUT or not most or amount >= FACTOR_MAX:
+                self._amounts[pair] = amount
+                return quotes
+            amount *= 10
 
     def take(self, pair: Pair, quotes: Sequence[Quote], now_ms: int) -> None:
         """Records the usable quotes of single pools."""
@@ -131,12 +151,12 @@ class PriceHistory:
             known.add(Point(now_ms, at))
 
 
-def _one_token(into: Token, out: Token, partition: int) -> Order:
+def _sample_of(into: Token, out: Token, amount: int, partition: int) -> Order:
     return Order(
         new_order_id(partition),
         token_in=into.symbol,
         token_out=out.symbol,
         decimals_in=into.decimals,
         decimals_out=out.decimals,
-        amount_in=10**into.decimals,
+        amount_in=amount * 10**into.decimals,
     )

@@ -55,8 +55,8 @@ QUOTE_FIELDS = (*QUOTE_REQUIRED, "swapMode", "slippageBps")
 
 NONE: Table = {}
 PRICES: Table = {
-    "tokenIn": _schema("Symbol or mint of the token that is sold"),
-    "tokenOut": _schema("Symbol or mint of the token that is bought"),
+    "tokenIn": _schema("Symbol or mint of the token that is sold.", "SOL"),
+    "tokenOut": _schema("Symbol or mint of the token that is bought.", "USDC"),
 }
 CANCEL_PARAMETERS: Table = {
     "reason": _schema(

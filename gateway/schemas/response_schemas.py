@@ -319,6 +319,7 @@ class PriceHistory(Shape):
 
     token_in: str
     token_out: str
+    amount: Annotated[str, Meta(description="Whole tokens of tokenIn that a sample sells.")]
     series: list[PriceSeries]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from events.order import NEXT
@@ -204,7 +204,7 @@ def event_names() -> str:
     )
 
 
-def _javascript(name: str, values: dict[str, str]) -> str:
+def _javascript(name: str, values: Mapping[Any, str]) -> str:
     rows = [f"  {_key(key)}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
     return f"\nexport const {name} = {{\n{''.join(rows)}}};\n"
 

@@ -17,7 +17,7 @@ async def test_every_pool_of_a_pair_has_a_price(redis_url: str) -> None:
         status, answer = await gateway.get(PATH, params=pair)
     assert status == 200
     assert {series["dex"] for series in answer["series"]} == {"raydium", "meteora"}
-    assert all(float(one["points"][0]["price"]) > 100 for one in answer["series"])
+    assert all(float(pool["points"][0]["price"]) > 100 for pool in answer["series"])
 
 
 @pytest.mark.parametrize(

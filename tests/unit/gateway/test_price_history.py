@@ -1,4 +1,4 @@
-"""Price histories are bounded, thinned out with age, and sampled only while somebody reads them."""
+"""Price histories are bounded, thinned out with age, and sampled only while they are read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_pair_is_sampled_when_it_is_first_read() -> None:
 
     history = PriceHistory(ask, TOKENS, 0)
     series = await history.read(PAIR)
-    assert [(one.pool, [p.price for p in one.points(0)]) for one in series] == [("P", ["150"])]
+    assert [(pool.pool, [p.price for p in pool.points(0)]) for pool in series] == [("P", ["150"])]
     await history.read(PAIR)
     assert [order.amount_in for order in asked] == [10**9]
 
@@ -51,6 +51,16 @@ async def test_the_pair_that_was_read_longest_ago_gives_way() -> None:
         await history.read((f"T{n}", f"T{n + 1}"))
     assert len(history._read_at) == PAIRS
     assert ("T0", "T1") not in history._read_at
+
+
+async def test_tokens_of_little_worth_are_sampled_in_larger_amounts() -> None:
+    async def ask(order: Order) -> Sequence[Quote]:
+        return (Quote("raydium", "P", order.amount_in, order.amount_in // 4000, 0, 0, ""),)
+
+    history = PriceHistory(ask, TOKENS, 0)
+    (series,) = await history.read(("BONK", "USDC"))
+    assert history.amount(("BONK", "USDC")) == 100_000
+    assert [p.price for p in series.points(0)] == ["0.000025"]
 
 
 async def test_venues_that_do_not_answer_leave_a_gap() -> None:
