@@ -235,8 +235,8 @@ async def test_orders_that_are_not_loaded_are_read_from_the_server(
 ) -> None:
     ids = await engine.submit_many(3)
     await engine.ended(ids)
-    wanted = await engine.submit(key="far-away", clientOrderId="far-away")
-    await engine.ended([wanted])
+    far_away = await engine.submit(key="far-away", clientOrderId="far-away")
+    await engine.ended([far_away])
 
     async def first_page(route: Route) -> None:
         """Only the newest page, as if there were thousands behind it."""
@@ -244,7 +244,7 @@ async def test_orders_that_are_not_loaded_are_read_from_the_server(
             return await route.continue_()
         answer = await route.fetch()
         body = await answer.json()
-        kept = [order for order in body["orders"] if order["orderId"] != wanted]
+        kept = [order for order in body["orders"] if order["orderId"] != far_away]
         return await route.fulfill(response=answer, json={"orders": kept, "nextCursor": "x"})
 
     await page.tab.route("**/api/orders?*", first_page)
@@ -255,7 +255,7 @@ async def test_orders_that_are_not_loaded_are_read_from_the_server(
     await page.type("#search", "far-away")
     await page.until(f"{ROWS} === 0 && !document.getElementById('older-box').hidden")
     await page.click("#older")
-    await page.until(f"document.getElementById('row-{wanted}') !== null")
+    await page.until(f"document.getElementById('row-{far_away}') !== null")
     page.errors = [error for error in page.errors if "net::ERR_" not in error]
 
 
