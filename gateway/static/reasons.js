@@ -105,7 +105,7 @@ export const SENTENCES = {
   "transaction-version-refused": "The nodes refuse the transaction's version.",
   "transfer-fee-mint": "Transfers of the token pay a fee, and the pool's family does not trade such tokens.",
   "transfer-hook-mint": "Transfers of the token run a program.",
-  undetermined: "The pool's program fails without saying why.",
+  undetermined: "The pool's program fails without a reason.",
   "unknown-activation-type": "The pool has an activation that this build does not know.",
   "unknown-collect-fee-mode": "The pool has a fee mode that this build does not know.",
   "unknown-function-type": "The pool has a function that this build does not know.",
