@@ -6,6 +6,7 @@ import { toast } from "./notify.js";
 import { count } from "./numbers.js";
 
 const AT_ONCE = 8;
+const TRIES = 5;
 export const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
 
 const text = (error) => (error.code === "too-late" ? "Too late: the transaction was sent before." : `${error.message}`);
@@ -26,18 +27,36 @@ export async function cancelAsked(orderId) {
   if (reason !== null) await cancelOne(orderId);
 }
 
-export async function cancelMany(orderIds) {
-  const reason = await confirmed({ title: `Cancel ${count(orderIds.length)} orders?`, text: "Orders whose transaction was sent are not affected.", action: `Cancel ${count(orderIds.length)} orders`, danger: true, reason: "optional" });
-  if (reason === null) return false;
+/** Repeats what may be repeated while the gateway is out of reach or overloaded. */
+async function patiently(act) {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (failures === TRIES || (error.status && error.status < 500 && error.status !== 429)) throw error;
+      await new Promise((done) => setTimeout(done, 500 * failures));
+    }
+  }
+}
+
+/** Cancels each, several at once; how many were cancelled and how many could not be. */
+async function cancelEach(orderIds, reason) {
   const waiting = [...orderIds];
   const done = { cancelled: 0, refused: 0 };
   const work = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
-      await api.cancel(next, reason || undefined).then(() => (done.cancelled += 1), () => (done.refused += 1));
+      const id = next;
+      await patiently(() => api.cancel(id, reason || undefined)).then(() => (done.cancelled += 1), () => (done.refused += 1));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  told(done);
+  return done;
+}
+
+export async function cancelMany(orderIds) {
+  const reason = await confirmed({ title: `Cancel ${count(orderIds.length)} orders?`, text: "Orders whose transaction was sent are not affected.", action: `Cancel ${count(orderIds.length)} orders`, danger: true, reason: "optional" });
+  if (reason === null) return false;
+  told(await cancelEach(orderIds, reason));
   return true;
 }
 
@@ -45,20 +64,26 @@ export async function cancelAll() {
   const reason = await confirmed({ title: "Cancel all open orders?", text: "Every open order of this account whose transaction was not sent, also those that are not in the list.", action: "Cancel all open orders", danger: true, reason: "required" });
   if (reason === null) return;
   const done = { cancelled: 0, refused: 0 };
+  const again = []; // those that the log did not answer about
   try {
     for (let cursor = ""; cursor !== null;) {
-      const { results, nextCursor } = await api.cancelAll(reason, cursor);
-      for (const { status } of results) done[status === "cancelled" ? "cancelled" : "refused"] += 1;
+      const from = cursor;
+      const { results, nextCursor } = await patiently(() => api.cancelAll(reason, from));
+      for (const { orderId, status, problem } of results) {
+        if (problem?.status >= 500) again.push(orderId);
+        else done[status === "cancelled" ? "cancelled" : "refused"] += 1;
+      }
       cursor = nextCursor;
     }
-    told(done);
+    const rest = await cancelEach(again, reason);
+    told({ cancelled: done.cancelled + rest.cancelled, refused: done.refused + rest.refused });
   } catch (error) {
     toast(`${count(done.cancelled)} orders are cancelled, then: ${error.message}`, "bad");
   }
 }
 
 function told({ cancelled, refused }) {
-  toast(`${count(cancelled)} orders are cancelled${refused ? `, ${count(refused)} were too late` : ""}`, refused ? "warn" : "");
+  toast(`${count(cancelled)} orders are cancelled${refused ? `, ${count(refused)} could not be` : ""}`, refused ? "warn" : "");
 }
 
 export async function halt() {

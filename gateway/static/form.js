@@ -16,6 +16,7 @@ import { denied, onSession } from "./session.js";
 const TYPING_MS = 180;
 const AGAIN_MS = 4000;
 const STALE_MS = 10000;
+const REPLACED = "replaced";
 const FIELDS = { amount: "amount", targetPrice: "target", minLiquidity: "liquidity", maxPrice: "max-price", slippageBps: "slippage" };
 
 export class Form {
@@ -111,11 +112,11 @@ export class Form {
     const query = this.query(input);
     try {
       const answer = await api.quotes(query, control.signal);
-      if (control.signal.aborted) return;
+      if (control.signal.aborted) return REPLACED;
       this.answer = { ...answer, request: JSON.stringify(query), at: Date.now() };
       this.show(answer, input);
     } catch (error) {
-      if (error.name === "AbortError") return;
+      if (error.name === "AbortError") return REPLACED;
       if (error.status) this.show(null); // without an answer the last quotes stay, and are greyed
       $("quotes-error").textContent = `No quotes: ${error.message}`;
     } finally {
@@ -197,7 +198,9 @@ export class Form {
     this.sending = true;
     this.offer();
     try {
-      if (input.kind.immediate && !this.current(input)) await this.quote(); // faster than the quotes
+      clearTimeout(this.timer);
+      // The user was faster than the quotes. A request that another one replaced tells nothing.
+      while (input.kind.immediate && !this.current(input) && (await this.quote()) === REPLACED);
       if (await this.accepted(input)) await this.send(input);
     } finally {
       this.sending = false;

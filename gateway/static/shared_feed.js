@@ -23,6 +23,7 @@ export class SharedFeed {
   async run(after) {
     this.cursor = String(after);
     this.position = Number(after);
+    this.key = key.current();
     if (!globalThis.BroadcastChannel || !navigator.locks || !crypto.subtle) return this.read();
     const name = `oee-feed-${await digest(key.current())}`;
     this.channel = new BroadcastChannel(name);
@@ -80,7 +81,16 @@ export class SharedFeed {
     this.feed.run(this.cursor);
   }
 
+  /** Reads everything again where the key was replaced: tabs share events of one key only. */
+  replaced() {
+    if (key.current() === this.key) return false;
+    this.feed?.stop();
+    location.reload();
+    return true;
+  }
+
   pass(block) {
+    if (this.replaced()) return;
     if (!block.data && !block.id) return;
     const position = block.data && block.name === "" ? JSON.parse(block.data).position : 0;
     this.handle(block);
@@ -113,6 +123,7 @@ export class SharedFeed {
   }
 
   told(message) {
+    if (this.replaced()) return;
     if (message.join !== undefined && this.leads) {
       if (message.join < this.from) return this.say({ to: message.from, since: this.from });
       const missing = this.blocks.filter(([position]) => position > message.join).map(([, block]) => block);

@@ -154,35 +154,37 @@ async def test_parked_orders_are_red_are_filtered_and_can_be_replayed(
 
 
 async def test_many_orders_are_cancelled_together_and_all_with_a_reason(
-    engine: Engine, page: Page
+    redis_url: str, chromium: Browser
 ) -> None:
-    async def rests(name: str) -> str:
-        return await engine.submit(
-            key=name, clientOrderId=name, type="limit", targetPrice="100000", tokenOut="JUP"
-        )
+    async with served(redis_url) as gateway, opened(chromium) as page:
 
-    first, second, third = [await rests(f"many-{n}") for n in range(3)]
-    await page.type("#search", "many-")
-    await page.until(f"{ROWS} === 3 && document.querySelectorAll('#body .watching').length === 3")
-    await page.click(f"#row-{first} input")
-    await page.click(f"#row-{second} input")
-    await page.click("#cancel-marked")
-    await page.until(ASK)
-    await page.type("#ask-reason", "book is closed")
-    await page.click("#ask-yes")
-    statuses = await engine.ended([first, second])
-    assert set(statuses.values()) == {"cancelled"}
-    assert (await engine.get(f"/api/orders/{first}")).body["reason"] == "book is closed"
-    assert (await engine.get(f"/api/orders/{third}")).body["status"] == "watching"
-    await page.click("#cancel-all")
-    await page.until(ASK)
-    await page.click("#ask-yes")
-    assert await page.eval(ASK)  # a reason is required
-    await page.type("#ask-reason", "end of day")
-    await page.click("#ask-yes")
-    await engine.ended([third])
-    assert (await engine.get(f"/api/orders/{third}")).body["reason"] == "end of day"
-    await page.until(f"{TOASTS}.includes('orders are cancelled')")
+        async def told(order_id: str) -> tuple[str, str]:
+            order = (await gateway.get(f"/api/orders/{order_id}"))[1]
+            return order["status"], order["reason"]
+
+        await page.open(f"{gateway.url}/")
+        await page.until(LIVE)
+        first, second, third = [await gateway.accepted(amount=str(n + 1)) for n in range(3)]
+        await page.until("document.querySelectorAll('#body .row input').length === 3")
+        await page.click(f"#row-{first} input")
+        await page.click(f"#row-{second} input")
+        await page.click("#cancel-marked")
+        await page.until(ASK)
+        await page.type("#ask-reason", "book is closed")
+        await page.click("#ask-yes")
+        await page.until("document.querySelectorAll('#body .cancelled').length === 2")
+        for order_id in (first, second):
+            assert await told(order_id) == ("cancelled", "book is closed")
+        assert (await told(third))[0] == "pending"
+        await page.click("#cancel-all")
+        await page.until(ASK)
+        await page.click("#ask-yes")
+        assert await page.eval(ASK)  # a reason is required
+        await page.type("#ask-reason", "end of day")
+        await page.click("#ask-yes")
+        await page.until("document.querySelectorAll('#body .cancelled').length === 3")
+        assert await told(third) == ("cancelled", "end of day")
+        await page.until(f"{TOASTS}.includes('orders are cancelled')")
 
 
 async def test_the_engine_is_halted_and_resumed_from_the_menu(engine: Engine, page: Page) -> None:
@@ -211,7 +213,7 @@ async def test_tabs_filters_and_columns_are_chosen_and_kept(engine: Engine, page
     await page.until(f"{ROWS} === 1 && document.querySelector('#body .confirmed')")
     await page.click("#tabs [data-tab=open]")
     await page.until(f"{ROWS} === 1 && document.querySelector('#body .watching')")
-    assert int(await page.eval("document.querySelector('[data-tab=open] .num').textContent")) >= 1
+    assert await page.eval("document.querySelector('[data-tab=open] .num').textContent") != "0"
     await page.click("#more-filters > summary")
     await page.type("#filters-name", "my open")
     await page.click("#filters-save")
