@@ -8,7 +8,7 @@ import { count } from "./numbers.js";
 import { may, onSession } from "./session.js";
 import { troubleOf } from "./store.js";
 
-const KINDS = { parked: "parked: they wait for an operator", "in doubt": "in doubt: the outcome of a transaction is unknown" };
+const KINDS = { parked: "parked, waiting for an operator", "in doubt": "in doubt, with a transaction of unknown outcome" };
 
 export class Attention {
   /** `show` opens the list with a status filter. */

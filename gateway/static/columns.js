@@ -31,7 +31,7 @@ function result(order) {
 
 function state(order) {
   const trouble = troubleOf(order);
-  return [badge(order.status), trouble ? el("span", { class: "badge trouble" }, trouble) : ""];
+  return trouble ? el("span", { class: "badge trouble", title: `while ${order.status}` }, trouble) : badge(order.status);
 }
 
 function swap(order) {
