@@ -32,9 +32,15 @@ async def test_a_stopped_gateway_does_not_look_live(engine: Engine, page: Page) 
     opacity = "getComputedStyle(document.getElementById('outcome')).opacity"
     assert await page.eval(opacity) == "1"
     await page.until("document.getElementById('connection-age').textContent !== ''")
+    await page.eval(
+        "window.states = [], new MutationObserver(() => window.states.push("
+        f"{STATE})).observe(document.getElementById('connection'), {{attributes: true}})"
+    )
     pid = engine.kill("gateway", signal.SIGSTOP)
     try:
-        await page.until(f"{STATE} !== 'live' && 'stale' in document.body.dataset")
+        # Amber after two heartbeats, before the stream gives up.
+        await page.until("window.states.includes('stale')")
+        await page.until("'stale' in document.body.dataset")
         await page.until(f"{opacity} === '0.4'")
     finally:
         os.kill(pid, signal.SIGCONT)
