@@ -16,6 +16,7 @@ import { denied, onSession } from "./session.js";
 const TYPING_MS = 180;
 const AGAIN_MS = 4000;
 const STALE_MS = 10000;
+const SAME = { minPrice: "maxPrice" }; // one field for both directions
 const REPLACED = "replaced";
 const FIELDS = { amount: "amount", targetPrice: "target", minLiquidity: "liquidity", maxPrice: "max-price", slippageBps: "slippage" };
 
@@ -236,7 +237,7 @@ export class Form {
   refused(error) {
     if (error.status && error.status < 500) this.pending = null;
     const unsure = error.status === 0 || error.status >= 500;
-    this.faults(Object.fromEntries(error.errors.map(({ pointer, detail }) => [pointer.slice(1), detail])));
+    this.faults(Object.fromEntries(error.errors.map(({ pointer, detail }) => [SAME[pointer.slice(1)] ?? pointer.slice(1), detail])));
     const again = unsure ? " Placing it again is safe: it cannot be placed twice." : "";
     $("form-error").textContent = `${error.message}.${again}`.replace("..", ".");
   }

@@ -166,7 +166,7 @@ async def test_many_orders_are_cancelled_together_and_all_with_a_reason(
 
         async def told(order_id: str) -> tuple[str, str]:
             order = (await gateway.get(f"/api/orders/{order_id}"))[1]
-            return order["status"], order["reason"]
+            return order["status"], order["detail"]
 
         await page.open(f"{gateway.url}/")
         await page.until(LIVE)

@@ -176,7 +176,7 @@ async def test_the_price_of_a_sniper_is_entered_in_either_direction(
     await page.until("location.hash.startsWith('#/orders/')")
     order_id = str(await page.eval("location.hash.split('/')[2]"))
     order = (await engine.get(f"/api/orders/{order_id}")).body
-    assert order["maxPrice"] == "0.000000001"
+    assert (order["minPrice"], order["maxPrice"]) == ("1000000000", None)
 
 
 async def test_terms_are_amended_in_the_panel(engine: Engine, page: Page) -> None:
