@@ -25,8 +25,10 @@ from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
+from gateway.api.prices import Prices
 from gateway.api.quotes import Quotes
 from gateway.backends.health import Health
+from gateway.backends.price_history import PriceHistory
 from gateway.endpoints.endpoint import Endpoint
 from gateway.endpoints.handlers import Handlers
 from gateway.endpoints.table import ENDPOINTS
@@ -103,9 +105,10 @@ def make_app(options: GatewayOptions) -> web.Application:
         rates=options.rates,
         cut=presence.cut,
     )
-    handlers = _handlers(options, health, feed, presence, ownership)
+    prices = PriceHistory(options.quotes, options.tokens, options.log.partition)
+    handlers = _handlers(options, health, feed, presence, ownership, prices)
     app = web.Application(client_max_size=BODY_BYTES)
-    app.cleanup_ctx.append(partial(_background, health, access, feed))
+    app.cleanup_ctx.append(partial(_background, health, access, feed, prices))
     app.on_shutdown.append(handlers.sockets.shutdown)
     app.on_shutdown.append(handlers.streams.shutdown)
     app.on_response_prepare.append(check_bound)
@@ -122,6 +125,7 @@ def _handlers(
     feed: Feed,
     presence: ConnectionLimiter,
     ownership: Ownership,
+    prices: PriceHistory,
 ) -> Handlers:
     log, archive, tokens, explorer = (
         options.log,
@@ -144,6 +148,7 @@ def _handlers(
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
         quotes=Quotes(options.quotes, tokens, log.partition),
+        prices=Prices(prices, tokens),
         admin=Admin(log, archive, health),
         parked=ParkedOrders(log, archive, feed.past, health, options.settles, explorer=explorer),
         audits=Audits(feed, presence, options.records, explorer),
@@ -155,13 +160,18 @@ def _handlers(
 
 
 async def _background(
-    health: Health, access: Authenticator, feed: Feed, _: web.Application
+    health: Health,
+    access: Authenticator,
+    feed: Feed,
+    prices: PriceHistory,
+    _: web.Application,
 ) -> AsyncIterator[None]:
     """Watches log and keys for as long as the application runs, then closes the feed."""
     watches = [
         asyncio.create_task(health.watch(), name="watch"),
         asyncio.create_task(health.watch_ages(), name="ages"),
         asyncio.create_task(access.watch(), name="keys"),
+        asyncio.create_task(prices.run(), name="prices"),
     ]
     yield
     for watch in watches:

@@ -287,6 +287,11 @@ LOOKING = Folder(
         Step("AsyncAPI", ("GET", "/asyncapi.json"), (200,), "What the WebSockets say."),
         Step("To read", ("GET", "/docs"), (200,), "Both documents as one page."),
         Step("Tokens", ("GET", "/api/tokens"), (200,), "What can be traded."),
+        Step("Session", ("GET", "/api/session"), (200,), "Account and scopes of the API key."),
+        Step(
+            "Prices", ("GET", "/api/prices/history"), (200,), "A pair over the last day.",
+            query={"tokenIn": "SOL", "tokenOut": "USDC"},
+        ),
         Step("Metrics", ("GET", "/metrics"), (200,), "For Prometheus."),
         Step("A file of the console", ("GET", "/static/{name}"), (200,), "Its style sheet."),
     ),

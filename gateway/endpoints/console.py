@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.api import session
 from gateway.endpoints.endpoint import HTML, Endpoint, Response
 from gateway.middleware.authorization import PUBLIC, Permission, Reach
 from gateway.schemas import response_schemas
@@ -18,6 +19,17 @@ ENDPOINTS = (
         description="The tokens that orders and quotes may name, by symbol or mint.",
         responses={200: Response("Tokens", response_schemas.Tokens)},
         query=None,
+    ),
+    Endpoint(
+        "GET",
+        "/api/session",
+        lambda _: session.read,
+        Permission("read", Reach.NONE),
+        operation_id="getSession",
+        tag="documents",
+        summary="Account and scopes of the API key",
+        description="Account, scopes and id of the key that the request carries.",
+        responses={200: Response("The key of the request", response_schemas.Session)},
     ),
     Endpoint(
         "GET",

@@ -12,6 +12,7 @@ from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
+from gateway.api.prices import Prices
 from gateway.api.quotes import Quotes
 from gateway.backends.health import Health
 from gateway.streaming.sse import Streams
@@ -26,6 +27,7 @@ class Handlers(NamedTuple):
     sockets: Sockets
     streams: Streams
     quotes: Quotes
+    prices: Prices
     admin: Admin
     parked: ParkedOrders
     audits: Audits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.endpoints.endpoint import Endpoint, Response
 from gateway.middleware.authorization import Permission, Reach
-from gateway.parsing.parameter_tables import QUOTE_REQUIRED
+from gateway.parsing.parameter_tables import PRICES, QUOTE_REQUIRED
 from gateway.schemas import response_schemas
 from gateway.schemas.request_schemas import QUOTE_PARAMETERS
 
@@ -24,5 +24,24 @@ ENDPOINTS = (
         problems=("missing-parameter", "malformed-parameter", "venues-unavailable"),
         query=QUOTE_PARAMETERS,
         required=QUOTE_REQUIRED,
+    ),
+    Endpoint(
+        "GET",
+        "/api/prices/history",
+        lambda handlers: handlers.prices.read,
+        Permission("read", Reach.NONE),
+        operation_id="getPriceHistory",
+        tag="orders",
+        summary="Prices of a pair over the last day",
+        description=(
+            "The price of every pool over time, as this gateway has recorded it since the pair"
+            " was first asked for."
+        ),
+        responses={
+            200: Response("The price of every pool over time", response_schemas.PriceHistory)
+        },
+        problems=("missing-parameter", "malformed-parameter"),
+        query=PRICES,
+        required=("tokenIn", "tokenOut"),
     ),
 )

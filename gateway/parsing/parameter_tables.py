@@ -54,6 +54,10 @@ QUOTE_FIELDS = (*QUOTE_REQUIRED, "swapMode", "slippageBps")
 """Read as the fields of an order that have these names."""
 
 NONE: Table = {}
+PRICES: Table = {
+    "tokenIn": _schema("Symbol or mint of the token that is sold.", "SOL"),
+    "tokenOut": _schema("Symbol or mint of the token that is bought.", "USDC"),
+}
 CANCEL_PARAMETERS: Table = {
     "reason": _schema(
         "Why, in the words of the actor.", "a drill", minLength=1, maxLength=TEXT_LENGTH

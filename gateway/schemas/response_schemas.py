@@ -318,6 +318,39 @@ class QuotesAnswer(Shape):
     best: BestQuote | None
 
 
+class PricePoint(Shape):
+    """The price of a pool at a time."""
+
+    time_ms: Annotated[int, Meta(ge=0, description="Unix milliseconds.")]
+    price: Price
+
+
+class PriceSeries(Shape):
+    """The price of one pool over time, for one token of tokenIn."""
+
+    dex: str
+    pool: str
+    name: Annotated[str, Meta(description="The pool program, or the venue.")]
+    points: Annotated[list[PricePoint], Meta(description="Oldest first.")]
+
+
+class PriceHistory(Shape):
+    """The last day, as far as this gateway has recorded the pair."""
+
+    token_in: str
+    token_out: str
+    amount: Annotated[str, Meta(description="Whole tokens of tokenIn that a sample sells.")]
+    series: list[PriceSeries]
+
+
+class Session(Shape):
+    """The API key of the request."""
+
+    account: Annotated[str, Meta(description="Of the orders that it creates.")]
+    scopes: Annotated[list[str], Meta(description="What it may do.")]
+    key_id: Annotated[str, Meta(description="Null without a key.")] | None
+
+
 class Traded(Shape):
     """A token that orders may name, by its symbol or its mint."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from events.order import NEXT
@@ -204,9 +204,25 @@ def event_names() -> str:
     )
 
 
-def _javascript(name: str, values: dict[str, str]) -> str:
-    rows = [f"  {key}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
+def _javascript(name: str, values: Mapping[Any, str]) -> str:
+    rows = [f"  {_key(key)}: {json.dumps(value)},\n" for key, value in sorted(values.items())]
     return f"\nexport const {name} = {{\n{''.join(rows)}}};\n"
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else json.dumps(name)
+
+
+def reason_names() -> str:
+    """The failure reasons as the console imports them: code, sentence and hint."""
+    sentences = {code: reason.sentence.replace("`", "") for code, reason in REASONS.items()}
+    hints = {code: reason.action.replace("`", "") for code, reason in REASONS.items()}
+    return (
+        "// The failure reasons: what each code means and what to do about it."
+        " Made by `engine docs --write`.\n"
+        + _javascript("SENTENCES", sentences)
+        + _javascript("HINTS", hints)
+    )
 
 
 def fields(schema: Json, names: Iterable[str]) -> str:

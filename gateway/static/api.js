@@ -2,6 +2,8 @@
 
 import * as key from "./key.js";
 
+const READ_MS = 15000;
+
 export class Problem extends Error {
   constructor(status, document) {
     super(document.detail || document.title || `HTTP ${status}`);
@@ -16,13 +18,16 @@ async function ask(path, options = {}) {
   const used = key.current();
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
+    // A command is not cut short: its outcome would be unknown.
+    const limit = options.method ? [] : [AbortSignal.timeout(READ_MS)];
+    const signal = AbortSignal.any([options.signal, ...limit].filter(Boolean));
+    answer = await fetch(path, { ...options, signal, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { code: "unreachable", detail: "The gateway does not answer" });
   }
   if (answer.status === 401) {
-    await key.ask(used);
+    await key.rejected(used);
     return ask(path, options);
   }
   const body = await answer.json().catch(() => ({}));
@@ -32,7 +37,9 @@ async function ask(path, options = {}) {
 }
 
 const id = encodeURIComponent;
+const send = (method, path, body, headers = {}) => ask(path, { method, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } });
 
+export const session = () => ask("/api/session");
 export const tokens = () => ask("/api/tokens");
 export const ready = () => ask("/readyz");
 /** Gauges without labels, by name; unknown ones are absent. */
@@ -43,8 +50,16 @@ export async function metrics() {
 }
 export const order = (orderId) => ask(`/api/orders/${id(orderId)}`);
 export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
-export const cancel = (orderId) => ask(`/api/orders/${id(orderId)}?reason=console`, { method: "DELETE" });
+export const cancel = (orderId, reason = "console") => ask(`/api/orders/${id(orderId)}?${new URLSearchParams({ reason })}`, { method: "DELETE" });
+/** One page of open orders; `nextCursor` of the answer continues. */
+export const cancelAll = (reason, cursor) => ask(`/api/orders?${new URLSearchParams({ all: true, reason, ...(cursor && { cursor }) })}`, { method: "DELETE" });
+export const amend = (orderId, terms) => send("PATCH", `/api/orders/${id(orderId)}`, terms);
+export const halt = (reason) => send("POST", "/api/admin/halt", { reason });
+export const resume = (reason) => send("POST", "/api/admin/resume", reason ? { reason } : {});
+/** `act`: settle, requeue or discard. */
+export const unpark = (orderId, act, reason) => send("POST", `/api/admin/parked/${id(orderId)}/${act}`, reason ? { reason } : {});
 export const quotes = (query, signal) => ask(`/api/quotes?${new URLSearchParams(query)}`, { signal });
+export const prices = (pair) => ask(`/api/prices/history?${new URLSearchParams(pair)}`);
 
 export const stateAt = (at) => ask(`/api/audit/state?at=${id(at)}`);
 export const orderAt = (orderId, at) => ask(`/api/audit/orders/${id(orderId)}?at=${id(at)}`);
@@ -67,16 +82,8 @@ export async function verify(signal, onEvent) {
   }
 }
 
-export function orders(limit, cursor) {
-  const query = new URLSearchParams({ limit });
-  if (cursor) query.set("cursor", cursor);
-  return ask(`/api/orders?${query}`);
-}
+/** A page of the list, the newest first. `filters`: status, token, clientOrderId, from, to. */
+export const orders = (limit, cursor, filters = {}) => ask(`/api/orders?${new URLSearchParams({ limit, ...filters, ...(cursor && { cursor }) })}`);
 
 /** A retry with the same key returns the same order. */
-export function submit(body, key) {
-  return ask("/api/orders/execute", {
-    method: "POST", body: JSON.stringify(body),
-    headers: { "content-type": "application/json", "idempotency-key": key },
-  });
-}
+export const submit = (body, key) => send("POST", "/api/orders/execute", body, { "idempotency-key": key });

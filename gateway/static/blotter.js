@@ -1,34 +1,16 @@
 // The list of orders: filtered and sorted, with only the visible rows in the page.
 
-import { $, badge, clock, el } from "./dom.js";
-import { asked, grouped, units } from "./money.js";
-import { ENDED } from "./store.js";
+import { CANCELLABLE, cancelAll, cancelAsked, cancelMany, cancelOne } from "./acts.js";
+import { choose, chosen, COLUMNS, fitting, NARROW, template } from "./columns.js";
+import { Distances } from "./distance.js";
+import { $, el } from "./dom.js";
+import { Filters } from "./filters.js";
+import { count } from "./numbers.js";
+import { may, onSession } from "./session.js";
 
-const ROW = 40;
 const SPARE = 8;
 const MANY = 2000;
 const PAUSE_MS = 200;
-
-// Amounts are compared as integers of their smallest unit: exact, and parsed once per order.
-const decimal = (text) => units(text, 30) ?? -1n;
-const COLUMNS = [
-  { name: "Created", key: (order) => order.createdAt },
-  { name: "Status", key: (order) => order.status },
-  { name: "Type", key: (order) => order.type },
-  { name: "Amount", right: true, key: (order) => decimal(order.amount) },
-  { name: "Result", right: true, key: (order) => decimal(order.amountOut) },
-  { name: "Price", right: true, key: (order) => decimal(priceOf(order)) },
-  { name: "Venue", key: (order) => order.dex ?? "" },
-];
-
-const priceOf = (order) => order.executedPrice ?? order.targetPrice ?? order.price;
-
-function result(order) {
-  if (order.parked) return "parked";
-  if (order.inDoubt) return "in doubt";
-  if (order.status === "confirmed") return order.swapMode === "exactOut" ? `${grouped(order.amountIn)} ${order.tokenIn}` : `${grouped(order.amountOut)} ${order.tokenOut}`;
-  return order.reason ?? order.detail ?? "";
-}
 
 export class Blotter {
   constructor(store, open) {
@@ -36,19 +18,38 @@ export class Blotter {
     this.open = open;
     this.selected = "";
     this.at = "";
-    this.sort = { column: COLUMNS[0], down: true };
+    this.marked = new Set(); // ids that are to be cancelled together
+    this.sort = { column: COLUMNS.find((column) => column.id === "created"), down: true };
     this.rows = [];
+    this.columns = [];
     this.drawn = new Map();
     this.planned = false;
     this.arranged = -Infinity;
-    this.header();
-    for (const id of ["search", "status-filter", "type-filter"]) $(id).addEventListener("input", () => this.plan(true));
+    this.style = 0; // changes when rows must be drawn again although their orders are the same
+    this.filters = new Filters(store, () => this.plan(true));
+    this.distances = new Distances(() => [...this.drawn.values()].map(({ order }) => order), () => this.restyle());
     $("grid").addEventListener("scroll", () => this.plan(false), { passive: true });
     $("grid").addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.plan(false)).observe($("grid"));
+    $("cancel-all").addEventListener("click", cancelAll);
+    $("cancel-marked").addEventListener("click", () => this.cancelMarked());
+    $("columns-list").replaceChildren(...COLUMNS.filter(({ name }) => name).map((column) => this.choice(column)));
+    new ResizeObserver(() => this.fit()).observe($("grid"));
     store.onChange(() => this.plan(true));
+    onSession(() => this.restyle());
     this.stale = true;
+    this.fit();
     this.plan(true);
+  }
+
+  choice({ id, name }) {
+    const box = el("input", { type: "checkbox", checked: chosen().has(id), onchange: () => {
+      const ids = chosen();
+      if (box.checked) ids.add(id);
+      else ids.delete(id);
+      choose(ids);
+      this.fit(true);
+    } });
+    return el("label", { class: "check" }, box, name);
   }
 
   /** Redraws at most once per animation frame; a long list is sorted a few times a second. */
@@ -71,56 +72,79 @@ export class Blotter {
     });
   }
 
+  restyle() {
+    this.style += 1;
+    this.plan(this.sort.column.id === "distance");
+  }
+
+  /** Chooses the columns for the width that there is. */
+  fit(always) {
+    const grid = $("grid");
+    const columns = fitting(grid.clientWidth, chosen());
+    const same = columns.length === this.columns.length && columns.every((column, index) => column === this.columns[index]);
+    grid.classList.toggle("narrow", grid.clientWidth < NARROW);
+    this.height = parseInt(getComputedStyle(grid).getPropertyValue("--row"), 10) || 40;
+    if (!same || always) {
+      this.columns = columns;
+      grid.style.setProperty("--columns", template(columns));
+      grid.setAttribute("aria-colcount", columns.length);
+      this.header();
+      this.style += 1;
+    }
+    this.plan(true);
+  }
+
   header() {
-    $("columns").replaceChildren(...COLUMNS.map((column) => {
+    $("columns").replaceChildren(...this.columns.map((column) => {
+      if (column.id === "select") return el("div", { role: "columnheader", "data-column": "select" }, this.markAll());
+      if (!column.name) return el("div", { role: "columnheader", "data-column": column.id }, el("span", { class: "hidden" }, "Actions"));
       const on = this.sort.column === column;
       const button = el("button", { type: "button", onclick: () => this.by(column) }, column.name + (on ? (this.sort.down ? " ↓" : " ↑") : ""));
-      return el("div", { role: "columnheader", class: column.right && "right", "aria-sort": on ? (this.sort.down ? "descending" : "ascending") : "none" }, button);
+      return el("div", { role: "columnheader", "data-column": column.id, class: column.right && "right", "aria-sort": on ? (this.sort.down ? "descending" : "ascending") : "none" }, button);
     }));
   }
 
   by(column) {
     this.sort = { column, down: this.sort.column === column ? !this.sort.down : true };
-    const index = COLUMNS.indexOf(column);
     this.header();
-    $("columns").children[index].firstChild.focus();
+    $("columns").children[this.columns.indexOf(column)].firstChild.focus();
     this.plan(true);
   }
 
   arrange() {
-    const words = $("search").value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const [status, type] = [$("status-filter").value, $("type-filter").value];
-    const passes = (order) =>
-      (!status || (status === "open" ? !ENDED.has(order.status) : order.status === status)) && (!type || order.type === type) &&
-      (!words.length || matches(order, words));
+    const passes = this.filters.test();
     const matching = [];
     for (const order of this.store.orders.values()) if (passes(order)) matching.push(order);
     const { column, down } = this.sort;
-    const keyed = matching.map((order) => [column.key(order), order]);
+    const keyed = matching.map((order) => [column.key(order, this), order]);
     const ahead = down ? -1 : 1;
     keyed.sort(([x, a], [y, b]) => (x < y ? -ahead : x > y ? ahead : a.orderId < b.orderId ? 1 : -1));
     this.rows = keyed.map(([, order]) => order);
     const all = this.store.orders.size;
-    const known = `${all.toLocaleString()}${this.store.partial ? " newest" : ""} orders`;
-    $("count").textContent = matching.length === all ? known : `${matching.length.toLocaleString()} of ${known}`;
+    const known = `${count(all)}${this.store.partial ? " newest" : ""} orders`;
+    $("count").textContent = matching.length === all ? known : `${count(matching.length)} of ${known}`;
+    this.filters.count(this.store.orders.values());
+    this.filters.offer(!matching.length);
     $("empty").hidden = matching.length > 0;
     $("empty").textContent = all ? "No order matches. Change the search or the filters." : this.store.read ? "No orders yet. Place the first one; it appears here at once." : "Reading the orders…";
     $("grid").setAttribute("aria-rowcount", String(matching.length + 1));
-    $("body").style.height = `${matching.length * ROW}px`;
+    $("body").style.height = `${matching.length * this.height}px`;
+    for (const id of this.marked) if (!this.mayCancel(this.store.orders.get(id))) this.marked.delete(id);
+    this.marks();
   }
 
   draw() {
-    const grid = $("grid");
-    const first = Math.max(0, Math.floor(grid.scrollTop / ROW) - SPARE);
-    const last = Math.min(this.rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / ROW) + SPARE);
+    const [grid, height] = [$("grid"), this.height];
+    const first = Math.max(0, Math.floor(grid.scrollTop / height) - SPARE);
+    const last = Math.min(this.rows.length, Math.ceil((grid.scrollTop + grid.clientHeight) / height) + SPARE);
     const drawn = new Map();
     for (let index = first; index < last; index += 1) {
       const order = this.rows[index];
       const before = this.drawn.get(order.orderId);
-      const entry = before && before.order === order ? before : { order, row: this.row(order) };
+      const entry = before && before.order === order && before.style === this.style ? before : { order, style: this.style, row: this.row(order) };
       if (before && before !== entry) before.row.replaceWith(entry.row);
       else if (!before) $("body").append(entry.row);
-      entry.row.style.top = `${index * ROW}px`;
+      entry.row.style.top = `${index * height}px`;
       entry.row.setAttribute("aria-rowindex", index + 2);
       entry.row.setAttribute("aria-selected", String(order.orderId === this.selected));
       entry.row.classList.toggle("at", order.orderId === this.at);
@@ -128,16 +152,73 @@ export class Blotter {
     }
     for (const [id, entry] of this.drawn) if (!drawn.has(id)) entry.row.remove();
     this.drawn = drawn;
+    this.distances.seek();
     if (drawn.has(this.at)) grid.setAttribute("aria-activedescendant", `row-${this.at}`);
     else grid.removeAttribute("aria-activedescendant");
   }
 
   row(order) {
-    const cell = (content, right) => el("div", { role: "gridcell", class: right && "right num", title: typeof content === "string" && content }, content);
-    return el("div", { class: "row", role: "row", id: `row-${order.orderId}`, "data-id": order.orderId, onclick: () => this.choose(order.orderId) },
-      cell(clock(order.createdAt)), cell(badge(order.status)), cell(order.type), cell(asked(order), true), cell(result(order), true),
-      cell(grouped(priceOf(order) ?? ""), true), cell(order.dex ?? ""));
+    const cells = this.columns.map((column) => {
+      const content = column.cell(order, this);
+      return el("div", { role: "gridcell", "data-column": column.id, class: column.right && "right num", title: typeof content === "string" && content }, content);
+    });
+    return el("div", { class: "row", role: "row", id: `row-${order.orderId}`, "data-id": order.orderId, onclick: () => this.choose(order.orderId) }, cells);
   }
+
+  // -- cancelling ---------------------------------------------------------------------------------
+
+  mayCancel(order) {
+    return Boolean(order) && CANCELLABLE.has(order.status) && !order.parked && may("cancel");
+  }
+
+  box(order) {
+    if (!this.mayCancel(order)) return "";
+    const box = el("input", { type: "checkbox", tabindex: "-1", checked: this.marked.has(order.orderId), "aria-label": `Select ${order.orderId}`, onclick: (event) => event.stopPropagation(), onchange: () => this.mark(order.orderId, box.checked) });
+    return box;
+  }
+
+  markAll() {
+    const box = el("input", { type: "checkbox", "aria-label": "Select all open orders of the list", onchange: () => {
+      const open = this.rows.filter((order) => this.mayCancel(order)).map((order) => order.orderId);
+      this.marked = new Set(box.checked ? open : []);
+      this.restyle();
+      this.marks();
+    } });
+    return box;
+  }
+
+  mark(orderId, on) {
+    if (on) this.marked.add(orderId);
+    else this.marked.delete(orderId);
+    this.marks();
+  }
+
+  marks() {
+    $("cancel-marked").hidden = !this.marked.size;
+    $("cancel-marked").textContent = `Cancel ${count(this.marked.size)} selected…`;
+    $("cancel-all").hidden = !may("cancel");
+  }
+
+  async cancelMarked() {
+    if (!(await cancelMany([...this.marked]))) return;
+    this.marked.clear();
+    this.restyle();
+    this.marks();
+  }
+
+  cancel(event, order) {
+    event.stopPropagation();
+    event.target.disabled = true;
+    cancelOne(order.orderId).finally(() => (event.target.disabled = false));
+  }
+
+  /** Cancels the order at the cursor of the list, or the one that is open. */
+  cancelHere() {
+    const order = this.store.orders.get(this.selected || this.at);
+    if (this.mayCancel(order)) cancelAsked(order.orderId);
+  }
+
+  // -- the cursor ---------------------------------------------------------------------------------
 
   choose(orderId) {
     this.at = orderId;
@@ -150,24 +231,36 @@ export class Blotter {
     this.plan(false);
   }
 
+  /** From the search field into the list. */
+  enter() {
+    $("grid").focus();
+    if (!this.rows.some((order) => order.orderId === this.at)) this.move(-Infinity);
+  }
+
   key(event) {
     if (event.target !== $("grid")) return;
-    const page = Math.max(1, Math.floor($("grid").clientHeight / ROW) - 2);
+    const page = Math.max(1, Math.floor($("grid").clientHeight / this.height) - 2);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.key === "Enter" && this.at) this.open(this.at);
+    if (event.key === " " && this.mayCancel(this.store.orders.get(this.at))) {
+      this.mark(this.at, !this.marked.has(this.at));
+      this.restyle();
+      event.preventDefault();
+    }
     if (!(event.key in steps) || !this.rows.length) return;
     event.preventDefault();
+    this.move(steps[event.key]);
+  }
+
+  move(steps) {
+    if (!this.rows.length) return;
     const from = this.rows.findIndex((order) => order.orderId === this.at);
-    const to = Math.min(this.rows.length - 1, Math.max(0, from + steps[event.key]));
+    const to = Math.min(this.rows.length - 1, Math.max(0, from + steps));
     this.at = this.rows[to].orderId;
-    const [top, height] = [to * ROW, $("grid").clientHeight - ROW];
-    if (top < $("grid").scrollTop) $("grid").scrollTop = top;
-    if (top + ROW > $("grid").scrollTop + height) $("grid").scrollTop = top + ROW - height;
+    const [row, grid] = [this.height, $("grid")];
+    const [top, height] = [to * row, grid.clientHeight - row];
+    if (top < grid.scrollTop) grid.scrollTop = top;
+    if (top + row > grid.scrollTop + height) grid.scrollTop = top + row - height;
     this.plan(false);
   }
-}
-
-function matches(order, words) {
-  const all = [order.orderId, order.status, order.type, order.tokenIn, order.tokenOut, order.dex, order.reason, order.clientOrderId, order.signature, order.amount].join(" ").toLowerCase();
-  return words.every((word) => all.includes(word));
 }

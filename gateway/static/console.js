@@ -1,22 +1,28 @@
 // The page: the feed, the orders, the views, and which of them is shown.
 
 import * as api from "./api.js";
+import { Attention } from "./attention.js";
 import { AuditView } from "./audit.js";
 import { Blotter } from "./blotter.js";
 import { $, announce } from "./dom.js";
 import { EngineView } from "./engine.js";
-import { Feed } from "./feed.js";
 import { Form } from "./form.js";
 import * as key from "./key.js";
+import { Live } from "./live.js";
 import { MarketView } from "./market.js";
+import * as notify from "./notify.js";
+import { copyInFull } from "./numbers.js";
 import { OrderView } from "./order.js";
+import * as session from "./session.js";
+import { SharedFeed } from "./shared_feed.js";
+import { shortcuts } from "./shortcuts.js";
 import { Store } from "./store.js";
+import { keepRelative, zone } from "./times.js";
 
 const PAGE = 500;
 const PAGES = 10;
 const BACK = 5000;
 const SHOWN = 2000; // past events, for the throughput chart
-const STATES = { connecting: "Connecting…", live: "Live", down: "Reconnecting…" };
 
 let listed = 0; // the lists have every event up to this position
 const go = (hash) => (location.hash === hash ? route() : (location.hash = hash));
@@ -25,13 +31,23 @@ const blotter = new Blotter(store, (id) => go(`#/orders/${id}`));
 const order = new OrderView(store, () => { go("#/"); $("grid").focus(); });
 const form = new Form((id) => go(`#/orders/${id}`));
 const engine = new EngineView(store);
-const market = new MarketView();
+const market = new MarketView(store);
 const audit = new AuditView();
+const live = new Live();
 const VIEWS = { orders: null, market, engine, audit };
 
-const feed = new Feed({
+new Attention(store, (status) => {
+  go("#/");
+  blotter.filters.apply({ "status-filter": status });
+});
+
+const feed = new SharedFeed({
   event: (frame) => {
-    if (frame.position > listed) store.take(frame);
+    live.event(frame.timestamp);
+    if (frame.position > listed) {
+      store.take(frame);
+      notify.notice(frame, store.orders.get(frame.orderId));
+    }
     engine.count(frame);
     audit.grown(frame.position);
   },
@@ -43,10 +59,8 @@ const feed = new Feed({
     pages().catch(() => {});
     if (order.id) order.load();
   },
-  state: (state) => {
-    $("connection").dataset.state = state;
-    $("connection-text").textContent = STATES[state];
-  },
+  alive: () => live.alive(),
+  state: (state) => live.set(state),
 });
 
 /** Loads the list; returns the position from which the feed starts. */
@@ -63,7 +77,7 @@ async function load() {
       listed = postgres.position;
       return Math.max(0, listed - SHOWN);
     } catch (error) {
-      if (error.code === "scope-missing") await key.ask(used, error.message);
+      if (error.code === "scope-missing") await key.lacking(used, error.message);
       await new Promise((done) => setTimeout(done, 1000));
     }
   }
@@ -96,11 +110,9 @@ function route() {
   VIEWS[shown]?.open(id);
   if (view === "orders" && id) {
     blotter.select(id);
-    form.form.hidden = true;
     order.open(id);
   } else {
     blotter.select("");
-    form.form.hidden = false;
     order.hide();
   }
 }
@@ -112,23 +124,38 @@ async function fillForm() {
       const { tokens } = await api.tokens();
       form.fill(tokens);
       market.fill(tokens);
+      blotter.filters.tokens = new Set(tokens.map(({ symbol }) => symbol));
       return route();
     } catch (error) {
-      if (error.code === "scope-missing") await key.ask(used, error.message);
+      if (error.code === "scope-missing") await key.lacking(used, error.message);
       await new Promise((done) => setTimeout(done, 1000));
     }
   }
 }
 
+function newOrder() {
+  if ($("view-orders").hidden) go("#/");
+  $("amount").focus();
+  $("form").scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+shortcuts([
+  { keys: ["/"], text: "Search", key: "/", act: () => { go(location.hash.startsWith("#/orders") ? location.hash : "#/"); $("search").focus(); return true; } },
+  { keys: ["↓"], text: "From the search into the list; there, arrows move and Enter opens", key: "ArrowDown", always: true, act: (event) => event.target === $("search") && (blotter.enter(), true) },
+  { keys: ["n"], text: "New order", key: "n", act: newOrder },
+  { keys: ["c"], text: "Cancel the order that is open, or at the cursor of the list", key: "c", act: () => !$("view-orders").hidden && (blotter.cancelHere(), true) },
+  { keys: ["Space"], text: "Select the order at the cursor, to cancel several together" },
+  { keys: ["Esc"], text: "Close the order", key: "Escape", always: true, act: () => order.id && (order.close(), true) },
+  { keys: ["?"], text: "This list", key: "?", act: () => ($("shortcuts").showModal(), true) },
+]);
+$("new-order").addEventListener("click", newOrder);
+$("zone").textContent = zone();
+notify.switches();
+copyInFull();
+keepRelative();
 addEventListener("hashchange", route);
-addEventListener("keydown", (event) => {
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    $("search").focus();
-  }
-  if (event.key === "Escape" && order.id) order.close();
-});
 route();
+session.load();
 fillForm();
 load().then((position) => feed.run(position));

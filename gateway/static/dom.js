@@ -23,8 +23,6 @@ export function bar(permille) {
     svg("rect", { class: "track", width: 1000, height: 5 }), svg("rect", { class: "fill", width: permille, height: 5 }));
 }
 
-export const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour12: false });
-
 export function announce(text) {
   $("announce").textContent = text;
 }

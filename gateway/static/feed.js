@@ -1,48 +1,58 @@
-// The feed as Server-Sent Events, without gaps: after a disconnect the next connection resumes after
-// the last id. It uses fetch, not EventSource: heartbeats are comments, which EventSource hides, and
-// without them a dead connection is not noticed.
+// The feed as Server-Sent Events, without gaps: after a disconnect or a refusal the next connection
+// resumes after the last id. It uses fetch, not EventSource: heartbeats are comments, which
+// EventSource hides, and EventSource gives up for good after a refusal.
 
 import * as key from "./key.js";
 
 const FIRST_MS = 300;
 const LONGEST_MS = 5000;
-const SILENT_MS = 20000;
+const RETRY_AFTER_MS = 30000;
+export const SILENT_MS = 20000;
 
 export class Feed {
-  /** `handlers`: event(frame), notice(frame), state("connecting" | "live" | "down"). */
+  /** `handlers`: block({name, id, data}), alive(), state("connecting" | "live" | "down"). */
   constructor(handlers) {
     this.handlers = handlers;
     this.cursor = "";
     this.delay = FIRST_MS;
     this.state = "";
+    this.stopped = false;
   }
 
   /** Starts after a cursor or a position. */
   async run(after) {
     this.cursor = String(after);
-    for (;;) {
+    while (!this.stopped) {
       this.setState(this.state === "" ? "connecting" : this.state);
+      this.wait = 0;
       try {
         await this.connect();
       } catch {
         // every error is retried
       }
+      if (this.stopped) return;
       this.setState("down");
-      await new Promise((done) => setTimeout(done, this.delay * (0.75 + Math.random() / 2)));
+      await new Promise((done) => setTimeout(done, Math.max(this.wait, this.delay * (0.75 + Math.random() / 2))));
       this.delay = Math.min(this.delay * 2, LONGEST_MS);
     }
   }
 
+  stop() {
+    this.stopped = true;
+    this.control?.abort();
+  }
+
   setState(state) {
-    if (this.state !== state) this.handlers.state((this.state = state));
+    if (this.state !== state && !this.stopped) this.handlers.state((this.state = state));
   }
 
   async connect() {
-    const control = new AbortController();
+    const control = (this.control = new AbortController());
     let watchdog;
     const alive = () => {
       clearTimeout(watchdog);
       watchdog = setTimeout(() => control.abort(), SILENT_MS);
+      this.handlers.alive();
     };
     alive();
     const used = key.current();
@@ -51,12 +61,10 @@ export class Feed {
         headers: { accept: "text/event-stream", "last-event-id": this.cursor, ...key.headers() },
         cache: "no-store", signal: control.signal,
       });
-      if (answer.status === 401 || answer.status === 403) {
+      if (!answer.ok) {
         clearTimeout(watchdog);
-        const { code, detail } = await answer.json().catch(() => ({}));
-        if (answer.status === 401 || code === "scope-missing") await key.ask(used, code === "scope-missing" ? detail : "");
+        await this.refused(answer, used);
       }
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       this.delay = FIRST_MS;
       this.setState("live");
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -74,15 +82,26 @@ export class Feed {
     }
   }
 
-  take(block) {
-    let name = "", id = "", data = "";
-    for (const line of block.split("\n")) {
-      if (line.startsWith("event: ")) name = line.slice(7);
-      else if (line.startsWith("id: ")) id = line.slice(4);
-      else if (line.startsWith("data: ")) data = line.slice(6);
+  /** Asks for a key where that is what is missing; waits as long as the answer says. */
+  async refused(answer, used) {
+    const { code, detail } = await answer.json().catch(() => ({}));
+    if (answer.status === 401) await key.rejected(used);
+    else if (code === "scope-missing") await key.lacking(used, detail);
+    // A date, as proxies send it, and a number of seconds are both allowed.
+    const after = answer.headers.get("retry-after");
+    const ms = after ? (/^\d+$/.test(after) ? after * 1000 : Date.parse(after) - Date.now()) : 0;
+    this.wait = Math.min(Math.max(ms || 0, 0), RETRY_AFTER_MS);
+    throw new Error(`HTTP ${answer.status}`);
+  }
+
+  take(text) {
+    const block = { name: "", id: "", data: "" };
+    for (const line of text.split("\n")) {
+      if (line.startsWith("event: ")) block.name = line.slice(7);
+      else if (line.startsWith("id: ")) block.id = line.slice(4);
+      else if (line.startsWith("data: ")) block.data = line.slice(6);
     }
-    if (data && name === "") this.handlers.event(JSON.parse(data));
-    else if (data && name === "notice") this.handlers.notice(JSON.parse(data));
-    if (id) this.cursor = id; // after it was handled: a failed event is delivered again
+    this.handlers.block(block);
+    if (block.id) this.cursor = block.id; // after it was handled: a failed event is delivered again
   }
 }

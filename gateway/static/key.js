@@ -4,21 +4,34 @@
 import { $ } from "./dom.js";
 
 const NAME = "oee-key";
+const INVALID = "This key is not valid: mistyped, expired or revoked.";
 
 export const current = () => sessionStorage.getItem(NAME) ?? "";
 
 export const headers = () => (current() ? { authorization: `Bearer ${current()}` } : {});
 
+/** Removes the key and everything that was read with it. */
+export function signOut() {
+  sessionStorage.removeItem(NAME);
+  location.reload();
+}
+
 let asking = null;
+
+/** Asks for another key, because `used` lacks a scope: `detail` names it. */
+export const lacking = (used, detail) => ask(used, `The last key is not enough: ${detail}.`);
+
+/** Asks for a key, because `used` was rejected; it is empty where none was sent. */
+export const rejected = (used) => ask(used, used ? INVALID : "");
 
 /**
  * Asks the user for a key, once for all requests that fail meanwhile; resolves with the input.
- * `used`: the key that was rejected; if it has changed since, the user is not asked. `why`: the scope
- * that it lacked.
+ * If the key has changed since `used` was sent, the user is not asked.
  */
-export function ask(used, why = "") {
+function ask(used, why) {
   if (used !== current()) return Promise.resolve();
-  if (why) $("key-why").textContent = `The last key is not enough: ${why}.`;
+  if (why) $("key-why").textContent = why;
+  $("key").setAttribute("aria-invalid", String(Boolean(why)));
   asking ??= new Promise((given) => {
     const dialog = $("key-dialog");
     $("key-form").onsubmit = () => {

@@ -1,38 +1,38 @@
-// The market view: the price of every pool over time, and its depth. All figures come from
-// GET /api/quotes, with the exact amounts of the current pools.
+// The market view: the price of every pool over time with the user's own orders in it, and its
+// depth. The past comes from the gateway, which records the pairs that are looked at.
 
 import * as api from "./api.js";
+import { chart, ticks } from "./chart.js";
+import { curve, height, impacts, isDirect, ladder, table } from "./depth.js";
 import { $, el, svg } from "./dom.js";
-import { grouped, units } from "./money.js";
+import { approximate, rounded } from "./money.js";
+import { figure, percent, short } from "./numbers.js";
+import { impactOf, severity } from "./guard.js";
+import { targetOf } from "./order_types.js";
+import { clock } from "./times.js";
 
 const EVERY_MS = 2000;
-const POINTS = 300;
-const LADDER = [1, 10, 100, 1000, 10000];
+const DEPTH_MS = 10000;
+const STALE_MS = 10000;
+const POINTS = 2000;
 const COLOURS = 7;
-const SCALE = 30;
+const HEIGHT = 280;
+const RANGES = { 15: 15, 60: 60, 360: 360, 1440: 1440 }; // minutes
 
-const isDirect = (quote) => (quote.legs?.length ?? 1) <= 1 && !quote.error && quote.amountOut;
 // The start of an address; the pools of the simulation have names that repeat the venue.
 const pool = (address) => (!address || address.includes("-") ? "" : ` ${address.slice(0, 4)}…`);
-const name = (quote) => `${quote.legs?.[0]?.family ?? quote.dex}${pool(quote.pool)}`;
-/** Billionths of tokenOut for one tokenIn, exact but for the last one; null without amounts. */
-function billionths(quote) {
-  const [out, into] = [units(quote.amountOut, SCALE), units(quote.amountIn, SCALE)];
-  return out === null || !into ? null : (out * 1000000000n) / into;
-}
-
-/** The price as a float, for the chart only. */
-const height = (quote) => Number(billionths(quote) ?? 0n) / 1e9;
+const nameOf = (quote) => `${quote.legs?.[0]?.family ?? quote.name ?? quote.dex}${pool(quote.pool)}`;
+const keyOf = (quote) => quote.pool || quote.dex;
 
 export class MarketView {
-  constructor() {
-    this.series = new Map(); // pool -> {name, points: [time, price][]}
-    this.latest = [];
-    this.depth = [];
-    this.asked = 0;
+  constructor(store) {
+    this.store = store;
     this.form = $("market-form");
-    this.form.addEventListener("change", () => this.restart());
-    setInterval(() => !$("view-market").hidden && this.ask(), EVERY_MS);
+    this.form.addEventListener("change", (event) => (event.target.name === "range" ? this.draw() : this.restart()));
+    this.clear();
+    setInterval(() => !$("view-market").hidden && document.visibilityState === "visible" && this.ask(), EVERY_MS);
+    setInterval(() => this.age(), 1000);
+    new ResizeObserver(() => !$("view-market").hidden && this.draw()).observe($("market-prices"));
   }
 
   fill(tokens) {
@@ -41,14 +41,19 @@ export class MarketView {
     }
   }
 
+  clear() {
+    this.series = new Map(); // pool -> {name, points: [time, price][]}
+    [this.latest, this.depth, this.base, this.loaded, this.deepAt, this.at] = [[], [], "1", false, 0, 0];
+    this.asking = null;
+  }
+
   open() {
     this.draw();
     this.ask();
   }
 
   restart() {
-    this.series.clear();
-    [this.latest, this.depth] = [[], []];
+    this.clear();
     this.draw();
     this.ask();
   }
@@ -60,30 +65,59 @@ export class MarketView {
   async ask() {
     const pair = this.pair();
     if (!pair.tokenIn || pair.tokenIn === pair.tokenOut) return this.message("Choose two different tokens.");
-    const asked = ++this.asked;
+    if (this.asking) return;
+    const asking = (this.asking = {});
     try {
-      const ladder = await Promise.all(LADDER.map((amount) => api.quotes({ ...pair, amount: String(amount) })));
-      if (asked !== this.asked) return;
-      this.take(ladder);
+      if (!this.loaded) {
+        const past = await api.prices(pair);
+        if (this.asking !== asking) return;
+        this.past(past);
+      }
+      if (Date.now() - this.deepAt > DEPTH_MS) {
+        const answers = await ladder(pair, this.base);
+        if (this.asking !== asking) return;
+        [this.depth, this.deepAt] = [impacts(answers, nameOf), Date.now()];
+        this.take(answers[0]);
+      } else {
+        const answer = await api.quotes({ ...pair, amount: this.base });
+        if (this.asking !== asking) return;
+        this.take(answer);
+      }
       this.message(this.latest.length ? "" : "No pool of this pair can be used now.");
     } catch (error) {
-      if (asked === this.asked) this.message(error.message);
+      if (this.asking === asking) this.message(error.message);
     }
+    if (this.asking !== asking) return;
+    this.asking = null;
     this.draw();
   }
 
-  take(ladder) {
-    const now = Date.now();
-    this.latest = ladder[0].quotes.filter(isDirect);
+  past({ series, amount }) {
+    this.base = amount ?? "1";
+    for (const one of series) this.line(one).points.push(...one.points.map(({ timeMs, price }) => [timeMs, approximate(price)]));
+    this.loaded = true;
+  }
+
+  line(quote) {
+    const key = keyOf(quote);
+    if (!this.series.has(key)) this.series.set(key, { name: nameOf(quote), points: [] });
+    return this.series.get(key);
+  }
+
+  take(answer) {
+    this.at = Date.now();
+    this.latest = answer.quotes.filter(isDirect);
     for (const quote of this.latest) {
-      const key = quote.pool || quote.dex;
-      if (!this.series.has(key)) this.series.set(key, { name: name(quote), points: [] });
-      const points = this.series.get(key).points;
-      points.push([now, height(quote)]);
-      if (points.length > POINTS) points.shift();
+      const points = this.line(quote).points;
+      points.push([this.at, height(quote)]);
+      if (points.length > POINTS) points.splice(0, POINTS / 10);
     }
-    const of = (answer, key) => answer.quotes.find((quote) => (quote.pool || quote.dex) === key && (quote.legs?.length ?? 1) <= 1);
-    this.depth = [...this.series].map(([key, { name: pool }]) => [pool, ladder.map((answer) => of(answer, key))]);
+  }
+
+  /** Greys prices that are too old to trade by. */
+  age() {
+    const old = this.at && Date.now() - this.at > STALE_MS;
+    $("view-market").classList.toggle("stale", Boolean(old));
   }
 
   message(text) {
@@ -92,47 +126,56 @@ export class MarketView {
 
   draw() {
     const { tokenIn, tokenOut } = this.pair();
-    $("market-prices").replaceChildren(this.chart(tokenIn, tokenOut), this.legend(tokenIn, tokenOut));
-    $("market-depth").replaceChildren(this.ladder(tokenIn));
+    const width = Math.max(280, $("market-prices").clientWidth);
+    $("market-prices").replaceChildren(this.chart(tokenIn, tokenOut, width), this.legend(tokenIn, tokenOut));
+    const open = $("market-depth").querySelector("details")?.open ?? false;
+    $("market-depth").replaceChildren(...(this.depth.length ? [curve(this.depth, this.base, tokenIn, width), el("details", { open }, el("summary", {}, "As figures"), table(this.depth, this.base, tokenIn))] : [el("p", { class: "quiet" }, "…")]));
   }
 
-  chart(tokenIn, tokenOut) {
-    const all = [...this.series.values()].flatMap(({ points }) => points);
-    if (!all.length) return el("p", { class: "quiet" }, "…");
-    const [times, prices] = [all.map(([time]) => time), all.map(([, value]) => value)];
-    const [from, to] = [Math.min(...times), Math.max(...times)];
-    const [low, high] = [Math.min(...prices), Math.max(...prices)];
-    const x = (time) => (to === from ? 100 : ((time - from) / (to - from)) * 100);
-    const y = (value) => (high === low ? 50 : 94 - ((value - low) / (high - low)) * 88);
-    const lines = [...this.series.values()].map(({ points }, index) => {
-      const dots = points.map(([time, value]) => `${x(time).toFixed(2)},${y(value).toFixed(2)}`);
-      return svg("path", { class: `line c${index % COLOURS}`, d: `M${dots.length === 1 ? `0,${dots[0].split(",")[1]} L` : ""}${dots.join(" L")}` });
+  /** The user's orders of this pair: executions as dots, targets as lines. */
+  orders(tokenIn, tokenOut) {
+    const [dots, levels] = [[], []];
+    for (const order of this.store.orders.values()) {
+      if (order.tokenIn !== tokenIn || order.tokenOut !== tokenOut) continue;
+      if (order.executedPrice) dots.push({ x: Date.parse(order.updatedAt), y: approximate(order.executedPrice), title: `${clock(order.updatedAt)} ${short(order.amountIn)} ${tokenIn} at ${short(order.executedPrice)}` });
+      if (targetOf(order) && levels.length < 30) levels.push({ y: approximate(targetOf(order)), name: `${short(order.amount)} ${tokenIn} at ${short(targetOf(order))}` });
+    }
+    return { dots, levels };
+  }
+
+  chart(tokenIn, tokenOut, width) {
+    const to = Date.now();
+    const from = to - RANGES[this.form.elements.range.value] * 60000;
+    const lines = [...this.series.values()].map(({ name, points }) => ({ name, points: points.filter(([time]) => time >= from) }));
+    const prices = lines.flatMap(({ points }) => points.map(([, value]) => value));
+    if (!prices.length) return el("p", { class: "quiet" }, "…");
+    const { dots, levels } = this.orders(tokenIn, tokenOut);
+    const first = Math.min(...lines.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)), ...dots.filter(({ x }) => x >= from).map(({ x }) => x));
+    const start = Math.max(from, Math.min(first, to - 60000));
+    let [low, high] = [Math.min(...prices), Math.max(...prices)];
+    // A target widens the scale as far as the lines stay legible.
+    const near = levels.map(({ y }) => y).filter((y) => y > low * 0.9 && y < high * 1.1);
+    [low, high] = [Math.min(low, ...near), Math.max(high, ...near)];
+    const edge = (high - low) * 0.06 || high * 0.001;
+    const text = (value) => short(rounded(value.toFixed(12), 6));
+    const label = `${tokenOut} for one ${tokenIn} from ${clock(start)} to ${clock(to)}: from ${text(low)} to ${text(high)}`;
+    const steps = Math.max(2, Math.min(6, Math.floor(width / 150)));
+    const xTicks = Array.from({ length: steps }, (_, index) => start + ((to - start) * (index + 0.5)) / steps);
+    const box = chart({
+      width, height: HEIGHT, lines, dots, levels, x: [start, to], y: [low - edge, high + edge], label, xTicks, yTicks: ticks(low - edge, high + edge, 5),
+      xText: (value, whole) => (whole || to - start < 600000 ? clock(value) : clock(value).replace(/:\d\d$/, "")), yText: text,
     });
-    const label = `${tokenOut} for one ${tokenIn}, over ${Math.round((to - from) / 1000)} s: from ${low.toPrecision(8)} to ${high.toPrecision(8)}`;
-    return el("div", {}, svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", "aria-label": label }, lines), el("p", { class: "hint num" }, label));
+    return el("div", {}, box, el("p", { class: "hint num" }, label));
   }
 
   legend(tokenIn, tokenOut) {
     const keys = [...this.series.keys()];
     const rows = this.latest.map((quote) => {
-      const index = keys.indexOf(quote.pool || quote.dex);
-      return el("tr", {}, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", name(quote)),
-        el("td", { class: "n" }, grouped(quote.amountOut)), el("td", { class: "n" }, grouped(quote.fee)), el("td", { class: "n" }, quote.priceImpactBps ?? "0"));
+      const [index, impact] = [keys.indexOf(keyOf(quote)), impactOf(quote)];
+      return el("tr", {}, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", nameOf(quote)),
+        el("td", { class: "n" }, figure(rounded(height(quote).toFixed(12), 6), "", true)), el("td", { class: "n" }, figure(quote.fee, "", true)), el("td", { class: `n impact ${severity(impact)}` }, percent(impact)));
     });
-    const head = ["Pool", `${tokenOut} for one ${tokenIn}`, "Fee", "Impact, bps"].map((text, index) => el("th", { scope: "col", class: index && "n" }, text));
+    const head = ["Pool", `${tokenOut} for one ${tokenIn}`, `Fee for ${this.base} ${tokenIn}`, "Impact"].map((text, index) => el("th", { scope: "col", class: index && "n" }, text));
     return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
-  }
-
-  /** The price impact of larger amounts, against the price of one token: less is deeper. */
-  ladder(tokenIn) {
-    const cell = (quote, first) => {
-      if (!quote || quote.error || !quote.amountOut || !first) return el("td", { class: "n quiet" }, quote?.error ?? "–");
-      const lost = Math.max(0, (1 - height(quote) / height(first)) * 10000);
-      return el("td", { class: "n", title: `${quote.amountIn} → ${quote.amountOut}` }, lost < 100 ? `${lost.toFixed(1)} bps` : `${(lost / 100).toFixed(1)} %`,
-        svg("svg", { class: "bar", viewBox: "0 0 1000 5", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { class: "track", width: 1000, height: 5 }), svg("rect", { class: "fill", width: Math.min(1000, lost), height: 5 })));
-    };
-    const rows = this.depth.map(([pool, quotes]) => el("tr", {}, el("th", { scope: "row" }, pool), quotes.map((quote) => cell(quote, isDirect(quotes[0] ?? {}) && quotes[0]))));
-    const head = [el("th", { scope: "col" }, "Pool"), ...LADDER.map((amount) => el("th", { scope: "col", class: "n" }, `${amount.toLocaleString()} ${tokenIn}`))];
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Depth" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
   }
 }

@@ -12,6 +12,7 @@ export function units(text, scale) {
 }
 
 const SCALE = 30;
+const INVERSE = 18; // decimals
 
 /** -1, 0 or 1, for two decimal strings; a missing one sorts first. */
 export function compare(a, b) {
@@ -44,11 +45,49 @@ export function fault(text, decimals) {
 /** The swap of an order, with the amount on its exact side. */
 export const asked = (order) => (order.swapMode === "exactOut" ? `${order.tokenIn} → ${grouped(order.amount)} ${order.tokenOut}` : `${grouped(order.amount)} ${order.tokenIn} → ${order.tokenOut}`);
 
+/** A decimal string with so many significant digits, rounded half up; whole digits always stay. */
+export function rounded(text, digits) {
+  const match = DECIMAL.exec(text ?? "");
+  if (!match || !match[2]) return text ?? "";
+  const [whole, part] = [match[1].replace(/^0+(?=\d)/, ""), match[2]];
+  const zeros = whole === "0" ? /^0*/.exec(part)[0].length : -whole.length;
+  const places = Math.max(0, digits + zeros);
+  if (part.length <= places) return plain(units(text, part.length), part.length);
+  const scaled = units(text, part.length);
+  const step = 10n ** BigInt(part.length - places);
+  return plain((scaled + step / 2n) / step, places);
+}
+
+/** Units of 10^-scale as a decimal string without trailing zeros. */
+export function plain(value, scale) {
+  const text = value.toString().padStart(scale + 1, "0");
+  const [whole, part] = [text.slice(0, text.length - scale), text.slice(text.length - scale).replace(/0+$/, "")];
+  return part ? `${whole}.${part}` : whole;
+}
+
+/** 1 / price, rounded down: a bound never becomes looser. Empty where there is none. */
+export function inverse(text) {
+  const value = units(text, SCALE);
+  return value ? plain(10n ** BigInt(SCALE + INVERSE) / value, INVERSE) : "";
+}
+
+/** price × (1 + hundredths of a percent), in six significant digits. */
+export function shifted(text, hundredths) {
+  const value = units(text, SCALE);
+  return value === null ? "" : rounded(plain((value * BigInt(10000 + hundredths)) / 10000n, SCALE), 6);
+}
+
+/** How far one amount is above another, in hundredths of a percent; null where one is not known. */
+export function apart(amount, from) {
+  const [x, y] = [units(amount, SCALE), units(from, SCALE)];
+  return x === null || !y ? null : Number(((x - y) * 10000n) / y);
+}
+
+/** A float, for the pixels of a chart and for thresholds in percent; never for an amount. */
+export const approximate = (text) => Number(text);
+
 /** amount × price, truncated to `decimals`; empty where one of them is not a decimal number. */
 export function worth(amount, price, decimals) {
   const [x, y] = [units(amount, SCALE), units(price, SCALE)];
-  if (x === null || y === null) return "";
-  const text = ((x * y) / 10n ** BigInt(2 * SCALE - decimals)).toString().padStart(decimals + 1, "0");
-  const [whole, part] = [text.slice(0, text.length - decimals), text.slice(text.length - decimals).replace(/0+$/, "")];
-  return part ? `${whole}.${part}` : whole;
+  return x === null || y === null ? "" : plain((x * y) / 10n ** BigInt(2 * SCALE - decimals), decimals);
 }

@@ -1,22 +1,26 @@
 // Quotes of every pool, the best first, as bars.
 
 import { bar, el } from "./dom.js";
+import { sentence, tooltip } from "./explain.js";
+import { impactOf, severity } from "./guard.js";
 import { behind, compare, grouped } from "./money.js";
+import { figure, percent } from "./numbers.js";
+
+const FULL = 1000000; // hundredths of a basis point in one
 
 /** `best` is one of them, or null; `terms` has tokenIn, tokenOut and swapMode. */
 export function quoteList(quotes, best, terms) {
   const exactOut = terms.swapMode === "exactOut";
-  const figure = (quote) => (exactOut ? quote.amountIn : quote.amountOut);
-  const usable = quotes.filter((quote) => figure(quote) && !quote.error);
+  const value = (quote) => (exactOut ? quote.amountIn : quote.amountOut);
+  const usable = quotes.filter((quote) => value(quote) && !quote.error);
   const refused = quotes.filter((quote) => quote.error);
-  usable.sort((a, b) => (same(a, best) ? -1 : same(b, best) ? 1 : exactOut ? compare(figure(a), figure(b)) : compare(figure(b), figure(a))));
-  const first = usable[0] && figure(usable[0]);
-  const late = usable.map((quote) => behind(figure(quote), first));
-  const most = Math.max(1, ...late);
-  // Pools differ by a few hundredths of a percent: a bar shows how far one is behind the best.
-  const rows = usable.map((quote, index) => line(quote, same(quote, best), grouped(figure(quote)), late[index], Math.round(1000 - (850 * late[index]) / most)));
-  const others = refused.length ? el("p", { class: "hint" }, `Not usable: ${refused.map((q) => `${q.dex} (${q.error})`).join(", ")}`) : "";
-  return el("div", {}, el("div", { role: "list" }, rows), others);
+  usable.sort((a, b) => (same(a, best) ? -1 : same(b, best) ? 1 : exactOut ? compare(value(a), value(b)) : compare(value(b), value(a))));
+  const first = usable[0] && value(usable[0]);
+  // A bar begins at zero: half as good is half as long.
+  const length = (late) => Math.round(exactOut ? (1000 * FULL) / (FULL + late) : 1000 * Math.max(0, 1 - late / FULL));
+  const rows = usable.map((quote) => line(quote, same(quote, best), value(quote), behind(value(quote), first), length));
+  const others = refused.map((quote) => el("li", { title: tooltip(quote.error) }, el("b", {}, quote.dex), ` ${sentence(quote.error)}`));
+  return el("div", {}, el("div", { role: "list" }, rows), others.length ? el("ul", { class: "hint refused", "aria-label": "Not usable" }, others) : "");
 }
 
 const same = (a, b) => Boolean(b) && a.pool === b.pool && a.amountIn === b.amountIn && a.amountOut === b.amountOut;
@@ -32,12 +36,13 @@ export function warningList(warnings) {
   return el("ul", { class: "hint warnings", "aria-label": "Warnings" }, warnings.map((warning) => el("li", {}, el("b", {}, `${warning.token} ${warning.code}`), ` ${warning.text}`)));
 }
 
-function line(quote, won, figure, late, length) {
+function line(quote, won, value, late, length) {
   const legs = quote.legs ?? [];
   const name = legs.length > 1 ? `${legs.length} legs` : legs[0]?.family ?? quote.dex;
-  const impact = `impact ${quote.priceImpactBps ?? "0"} bps${won ? "" : ` · ${(late / 100).toFixed(2)} bps behind`}`;
+  const impact = impactOf(quote);
   const path = legs.length > 1 ? legs.map((leg) => `${grouped(leg.amountIn)} ${leg.tokenIn} → ${grouped(leg.amountOut)} ${leg.tokenOut} at ${leg.family}`).join("; ") : "";
   return el("div", { class: `quote${won ? " won" : ""}`, role: "listitem" },
-    el("span", {}, el("span", { class: "name" }, name), won ? el("span", { class: "tag" }, " Best") : ""), el("span", { class: "num" }, figure),
-    path ? el("small", { class: "wide" }, path) : "", el("small", { class: "wide num" }, impact), bar(length));
+    el("span", {}, el("span", { class: "name" }, name), won ? el("span", { class: "tag" }, " Best") : ""), figure(value, "", true),
+    path ? el("small", { class: "wide" }, path) : "",
+    el("small", { class: "wide num" }, el("span", { class: `impact ${severity(impact)}`, title: `${quote.priceImpactBps ?? "0"} bps` }, `impact ${percent(impact)}`), won ? "" : ` · ${(late / 100).toFixed(2)} bps behind`), bar(length(late)));
 }

@@ -8,6 +8,8 @@ import {
 
 const KEPT = 20000;
 const NO_ORDER = "ffffffff-"; // where events of the engine itself and of keys stand
+/** What an operator must look at, as the filter names it: parked, in doubt, or neither. */
+export const troubleOf = (order) => (order.parked ? "parked" : order.inDoubt && !ENDED.has(order.status) ? "in doubt" : "");
 export const ENDED = new Set(["confirmed", "failed", "expired", "cancelled"]);
 
 const TAKEN = ["type", "tokenIn", "tokenOut", "amount", "swapMode", "maxAmountIn", "slippageBps", "minAmountOut", "clientOrderId", "targetPrice", "timeInForce", "expiresAt", "minLiquidity", "maxPrice", "minPrice", "dex", "price", "executedPrice", "signature", "txHash", "rentLamports", "fills", "leftovers", "attempts", "warnings"];

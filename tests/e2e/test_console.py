@@ -169,11 +169,13 @@ async def test_amounts_are_sorted_as_numbers_exactly(engine: Engine, page: Page)
         await engine.submit(key=f"sort-{amount}", amount=amount, clientOrderId=f"sorted-{amount}")
     await page.type("#search", "sorted-")
     await page.until("document.querySelectorAll('#body .row').length === 5")
-    await page.click("#columns > :nth-child(4) button")
-    await page.until("document.querySelector('#columns > :nth-child(4)').ariaSort === 'descending'")
+    head = "#columns [data-column=amount]"
+    await page.click(f"{head} button")
+    await page.until(f"document.querySelector('{head}').ariaSort === 'descending'")
+    # Shown with six digits, kept and sorted with all of them.
     shown = (
         "[...document.querySelectorAll('#body .row')].sort((a, b) => a.ariaRowIndex -"
-        " b.ariaRowIndex).map((row) => row.children[3].textContent.split(' ')[0]).join()"
+        " b.ariaRowIndex).map((row) => row.querySelector('[data-column=amount] data').value).join()"
     )
     await page.until(f"{shown} === '10,9.00000001,9.000000001,9,0.5'")
 
@@ -235,7 +237,8 @@ async def test_the_market_shows_prices_and_depth_of_every_pool(page: Page) -> No
     await page.click("[data-view=market]")
     await page.until("document.querySelectorAll('#market-prices tbody tr').length === 2")
     await page.until("document.querySelectorAll('#market-prices path.line').length === 2")
-    assert await page.eval("document.querySelectorAll('#market-depth tbody td').length") == 10
+    # Two pools and the best route, in five sizes each.
+    await page.until("document.querySelectorAll('#market-depth tbody td').length === 15")
     await page.tab.select_option("#market-form [name=tokenOut]", "SOL")
     await page.until("document.getElementById('market-status').textContent.includes('different')")
 

@@ -62,7 +62,7 @@ async def test_a_screenshot_of_the_market_view_is_taken(
     assert ended
     await page.click("[data-view=market]")
     await page.until("document.querySelectorAll('#market-prices path.line').length === 2")
-    await page.until("document.querySelectorAll('#market-depth tbody td').length === 10")
+    await page.until("document.querySelectorAll('#market-depth tbody td').length === 15")
     if "SCREENSHOTS" in os.environ:
         await page.tab.wait_for_timeout(4000)  # so that there is a line to see
     await take(page, folder / "market.png")

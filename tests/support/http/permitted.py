@@ -82,6 +82,10 @@ EXPECTED: dict[Key, Expected] = {
     ("GET", "/api/orders/by-client-id/{clientOrderId}"): Expected("read", "named", (_http(404),)),
     ("GET", "/api/time"): Expected("", "none", (_http(200),)),
     ("GET", "/api/events"): Expected("read", "listed", (_http(426), SSE, WS)),
+    ("GET", "/api/session"): Expected("read", "none", (_http(200),)),
+    ("GET", "/api/prices/history"): Expected(
+        "read", "none", (_http(200, "?tokenIn=SOL&tokenOut=USDC"),)
+    ),
     ("GET", "/api/quotes"): Expected(
         "read", "none", (_http(200, "?tokenIn=SOL&tokenOut=USDC&amount=1"),)
     ),
