@@ -81,6 +81,7 @@ def make_app(options: GatewayOptions) -> web.Application:
         stuck_after_s=options.stuck_after_s,
         market_fault=options.market_fault,
         chain_facts=options.chain_facts,
+        restarts=options.restarts,
     )
     feed = Feed(
         options.log,

@@ -23,6 +23,7 @@ from engine.embedded.data_dir import Folder, running
 from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import alive_file, stop_on_signal
 from engine.processes.program import Program, StartError
+from engine.processes.restarts import Restarts
 from engine.processes.supervisor import Supervisor
 from engine.settings import Settings
 from engine.settings_loader import environment
@@ -94,12 +95,19 @@ async def _supervise(
     await stop_on_signal(stop)
     url = reachable(settings)
 
+    restarts = Restarts()
+
     def changed(pids: dict[str, int]) -> None:
+        restarts.take(pids)
         # A full disk does not end the engine: only other commands need this file.
         with contextlib.suppress(StartError):
             told = {"solana_rpc_url": settings.solana_rpc_url[0].reveal()} if chains else {}
             record = servers.record(pids, url)
-            folder.record(msgspec.structs.replace(record, venues=settings.venues, **told))
+            folder.record(
+                msgspec.structs.replace(
+                    record, venues=settings.venues, restarts=restarts.counts, **told
+                )
+            )
 
     supervisor = Supervisor(
         [*_programs(settings), *([chains] if chains else []), servers.programs],

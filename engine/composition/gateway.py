@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
+from engine.embedded import data_dir
 from engine.recovery.idempotency_upgrade import keep_names
 from engine.recovery.settle import settler
 from engine.settings import Settings
@@ -55,6 +56,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         quotes=trading.market.ask,
         market_fault=trading.fault,
         chain_facts=trading.facts,
+        restarts=lambda: data_dir.restarts(settings.data_dir),
         heartbeat_ms=settings.heartbeat_ms,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),

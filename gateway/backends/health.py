@@ -47,10 +47,12 @@ class Health:
         stuck_after_s: float,
         market_fault: Callable[[], str] = lambda: "",
         chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         """`market_fault`: why no venue can be asked; empty while one can.
 
         `chain_facts`: what is known of the cluster; None without a cluster.
+        `restarts`: how often each process was restarted; None where it is not known.
         """
         self.open = False
         """Whether the log may be written to."""
@@ -73,6 +75,7 @@ class Health:
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
         self._chain_facts = chain_facts
+        self._restarts = restarts
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -185,6 +188,7 @@ class Health:
             "resting": resting,
             "parked": parked,
             "version": VERSION,
+            "restarts": self._restarts(),
         }
 
     def _reasons(

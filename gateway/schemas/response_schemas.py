@@ -205,6 +205,13 @@ class Lag(Shape):
     projection: ProjectionLag | None
 
 
+class NodeState(Shape):
+    """A node of SOLANA_RPC_URL, as this gateway sees it."""
+
+    host: str
+    detail: Annotated[str, Meta(description="Why it is not asked now; null where it is.")] | None
+
+
 class ChainState(Shape):
     """What is known of the cluster: the newest version of transactions that it takes and its
     consensus, null before a node has answered, the version that is built, the commitment from which
@@ -219,6 +226,12 @@ class ChainState(Shape):
     consensus: Consensus | None
     commitment: Commitment
     slot_ms: Annotated[int, Meta(ge=0, description="Length of a slot in milliseconds.")]
+    slot: (
+        Annotated[int, Meta(ge=0, description="The newest; null while nodes name none.")]
+        | UnsetType
+        | None
+    ) = UNSET
+    nodes: list[NodeState] | UnsetType = UNSET
 
 
 class Readiness(Shape):
@@ -234,6 +247,13 @@ class Readiness(Shape):
     resting: Count | None
     parked: Count | None
     version: Annotated[str, Meta(description="Of the engine that answers.")]
+    restarts: (
+        Annotated[
+            dict[str, int],
+            Meta(description="By process: how often `engine up` restarted it; null without it."),
+        ]
+        | None
+    )
 
 
 class BestQuote(Quote):

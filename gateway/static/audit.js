@@ -3,12 +3,14 @@
 
 import * as api from "./api.js";
 import { allOrders, differences, oneOrder } from "./audit_state.js";
+import { inTurn } from "./audit_turn.js";
 import { Verification } from "./audit_verify.js";
 import { $, announce, el } from "./dom.js";
 import { count } from "./numbers.js";
 import { absolute, zone } from "./times.js";
 
 const SOON_MS = 250; // after the last change
+const READING = "Reading…";
 const ORDER_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const NO_ORDER = "Enter an order ID above: a proof is of one order.";
 
@@ -112,16 +114,19 @@ export class AuditView {
   async toTime() {
     const picked = new Date($("audit-when").value);
     if (Number.isNaN(picked.getTime())) return;
-    // To the end of that second.
+    clearTimeout(this.timer);
     const asked = ++this.asked;
+    this.busy(true);
     try {
-      const { position } = await api.stateAt(new Date(picked.getTime() + 999).toISOString());
+      // To the end of that second.
+      const { position } = await this.counted(new Date(picked.getTime() + 999).toISOString(), asked);
       if (asked !== this.asked) return;
       if (!position) return ($("audit-position-error").textContent = "Nothing had happened at that time.");
       this.to(position);
     } catch (error) {
       if (asked === this.asked) $("audit-position-error").textContent = error.message;
     }
+    if (asked === this.asked) this.busy(false);
   }
 
   soon() {
@@ -151,23 +156,38 @@ export class AuditView {
     if (wrong) $("audit-position-error").textContent = wrong;
     const other = wrong ? null : compare;
     const asked = ++this.asked;
+    this.busy(true);
     try {
-      const content = order ? await this.one(order, at, other) : await this.all(at, other);
+      const content = order ? await this.one(order, at, other) : await this.all(at, other, asked);
       if (asked === this.asked) this.fill(content());
     } catch (error) {
       if (asked === this.asked) this.fill(el("p", { class: "error", role: "alert" }, error.message));
     }
   }
 
+  /** While a state is read, the one before is still shown. */
+  busy(reading) {
+    $("audit-state").ariaBusy = String(reading);
+    if (reading || $("audit-status").textContent === READING) this.message(reading ? READING : "");
+  }
+
   fill(content) {
+    this.busy(false);
     $("audit-state").replaceChildren(content);
   }
 
-  async all(at, compare) {
-    const state = await api.stateAt(at);
-    const other = compare && (await api.stateAt(compare)); // the gateway counts one state at a time
+  /** The state of all orders. */
+  counted(at, asked) {
+    const wanted = () => asked === this.asked;
+    return inTurn(() => api.stateAt(at), wanted, (error) => wanted() && this.message(`${error.message}. This one waits.`));
+  }
+
+  async all(at, compare, asked) {
+    const state = await this.counted(at, asked);
+    const other = compare && (await this.counted(compare, asked));
     return () => {
       this.state = null;
+      this.message("");
       this.at(`position ${count(state.position)}${state.time ? `, ${absolute(state.time)}` : ""}`);
       return allOrders(state, other);
     };

@@ -1,6 +1,7 @@
 // Verification of all records, with progress and a table of what was found.
 
 import * as api from "./api.js";
+import { inTurn } from "./audit_turn.js";
 import { $, el } from "./dom.js";
 import { count } from "./numbers.js";
 
@@ -22,14 +23,16 @@ export class Verification {
     output.className = "";
     output.textContent = "Reading…";
     try {
-      await api.verify(this.stop.signal, (name, data) => {
+      const told = (name, data) => {
         if (name === "progress") bar.value = data.done / Math.max(1, data.of);
         else if (name === "fault") output.textContent = `It cannot be read: ${data.fault}`;
         else this.verdict(data);
-      });
+      };
+      const { signal } = this.stop;
+      await inTurn(() => api.verify(signal, told), () => !signal.aborted, (error) => (output.textContent = `${error.message}. This one waits.`));
       if (output.textContent === "Reading…") output.textContent = "The verification ended without a result. Try again.";
     } catch (error) {
-      output.textContent = error.name === "AbortError" ? "Stopped." : error.message;
+      output.textContent = this.stop.signal.aborted ? "Stopped." : error.message;
     }
     bar.hidden = $("verify-stop").hidden = true;
     $("verify").disabled = false;

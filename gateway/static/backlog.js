@@ -69,5 +69,5 @@ export function troubleTable(parked, doubt) {
   const more = orders.length - Math.min(orders.length, LISTED) + beyond;
   const head = ["Order", "Needs a look", "Stage", "Since", "Why"].map((name) => el("th", { scope: "col" }, name));
   return el("div", {}, rows.length ? el("table", { class: "compact" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : "",
-    more ? el("p", { class: "hint" }, `${count(more)} more are not listed here: `, el("code", {}, "engine parked list"), " names the parked ones.") : "");
+    more ? el("p", { class: "hint" }, `${count(more)} more ${more === 1 ? "is" : "are"} not listed here: `, el("code", {}, "engine parked list"), " names the parked ones.") : "");
 }

@@ -32,7 +32,7 @@ def same_text(selector: str, text: str) -> str:
 async def test_a_position_is_entered_and_stepped_through_by_keyboard(
     engine: Engine, page: Page
 ) -> None:
-    order_id, events = await audited(engine, "stepped through")
+    order_id, events = await audited(engine, "stepped-through")
     await page.eval(f"location.hash = '#/audit/{order_id}'")
     await page.until(f"{BADGE} === 'confirmed'")
     await page.type("#audit-position", f"{events[0]['position']:,}")
@@ -55,7 +55,7 @@ async def test_a_position_is_entered_and_stepped_through_by_keyboard(
 async def test_what_is_no_position_is_refused_and_the_state_stays(
     engine: Engine, page: Page, text: str
 ) -> None:
-    order_id, _ = await audited(engine, f"refused {text}")
+    order_id, _ = await audited(engine, f"refused-{text}")
     await page.eval(f"location.hash = '#/audit/{order_id}'")
     await page.until(f"{BADGE} === 'confirmed'")
     await page.type("#audit-position", text)
@@ -64,14 +64,14 @@ async def test_what_is_no_position_is_refused_and_the_state_stays(
 
 
 async def test_a_time_is_picked_and_gives_its_position(engine: Engine, page: Page) -> None:
-    _, events = await audited(engine, "picked by time")
+    _, events = await audited(engine, "picked-by-time")
+    answer = await engine.get("/api/audit/state?at=" + events[-1]["timestamp"])
     await page.click("[data-view=audit]")
     await page.until("document.querySelector('#audit-state caption')")
     local = await page.eval(
         f"(() => {{ const t = new Date({json.dumps(events[-1]['timestamp'])});"
         " return new Date(t - 60000 * t.getTimezoneOffset()).toISOString().slice(0, 19); })()"
     )
-    answer = await engine.get("/api/audit/state?at=" + events[-1]["timestamp"])
     await page.tab.fill("#audit-position", "1")
     await page.tab.fill("#audit-when", local)
     await page.tab.dispatch_event("#audit-when", "change")
@@ -82,7 +82,7 @@ async def test_a_time_is_picked_and_gives_its_position(engine: Engine, page: Pag
 
 
 async def test_the_timeline_leads_to_the_order_as_it_was(engine: Engine, page: Page) -> None:
-    order_id, events = await audited(engine, "as it was")
+    order_id, events = await audited(engine, "as-it-was")
     await page.eval(f"location.hash = '#/orders/{order_id}'")
     await page.click("#steps li:nth-child(2) a.moment")
     await page.until(f"{POSITION} === '{events[1]['position']}' && {BADGE} === 'routing'")
@@ -105,13 +105,14 @@ async def test_two_positions_of_an_order_are_compared(engine: Engine, page: Page
 
 
 async def test_two_positions_of_all_orders_are_compared(engine: Engine, page: Page) -> None:
-    _, events = await audited(engine, "all compared")
+    _, events = await audited(engine, "all-compared")
     first, last = events[0]["position"], events[-1]["position"]
+    # Before the page asks: the gateway runs one audit at a time.
+    states = [(await engine.get(f"/api/audit/state?at={at}")).body for at in (first, last)]
     await page.click("[data-view=audit]")
     await page.type("#audit-order", "")
     await page.type("#audit-position", str(last))
     await page.type("#audit-compare", str(first))
-    states = [(await engine.get(f"/api/audit/state?at={at}")).body for at in (first, last)]
     change = states[1]["statuses"]["confirmed"] - states[0]["statuses"].get("confirmed", 0)
     row = "[...document.querySelectorAll('#audit-state tr')].find((r) => r.cells[0].textContent === 'confirmed')"  # noqa: E501
     await page.until(f"{row}?.cells.length === 4")
@@ -178,7 +179,7 @@ async def test_a_sound_verification_shows_no_table(engine: Engine, page: Page) -
 async def test_a_proof_is_offered_for_an_order_only_and_its_last_hash_is_copied(
     engine: Engine, page: Page
 ) -> None:
-    order_id, events = await audited(engine, "hash copied")
+    order_id, events = await audited(engine, "hash-copied")
     await page.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await page.click("[data-view=audit]")
     await page.type("#audit-order", "")

@@ -84,10 +84,11 @@ async def test_paced_orders_show_their_number_their_age_and_the_next_start(page:
 @pytest.mark.parametrize(
     ("lag", "shown"),
     [
-        ({"orders": 2, "waiting": 1, "seconds": None, "reasons": {"halt": 2}}, ["2", "unknown", "2 halt"]),
+        ({"orders": 2, "waiting": 1, "seconds": None, "reasons": {"halt": 2}},
+         ["2", "unknown", "2 halt"]),
         ({"orders": 2, "waiting": 1, "seconds": 3700.0}, ["2", "1 h 1 min", "1 for their time"]),
-        ({"orders": 0, "waiting": 0, "seconds": 0, "reasons": {}}, ["0", "–", ""]),
-        ({"orders": 1, "waiting": 1, "seconds": 7, "reasons": {"new-kind": 1}}, ["1", "7.0 s", "1 new-kind"]),
+        ({"orders": 0, "waiting": 0, "seconds": 0, "reasons": {}}, ["0", "\u2013", ""]),
+        ({"orders": 1, "waiting": 1, "seconds": 7, "reasons": {"new": 1}}, ["1", "7.0 s", "1 new"]),
     ],
     ids=["age unknown", "no reasons given", "nothing waits", "a reason of a newer engine"],
 )  # fmt: skip
@@ -111,7 +112,7 @@ async def test_the_wait_before_the_router_is_measured_apart_from_the_router(
 
 
 async def test_a_parked_order_counts_at_its_stage_and_is_linked(engine: Engine, page: Page) -> None:
-    order_id = await engine.submit(key="seen as parked")
+    order_id = await engine.submit(key="seen-as-parked")
     await engine.ended([order_id])
 
     def parked(answer: Json) -> Json:
@@ -137,7 +138,7 @@ async def test_orders_that_are_not_loaded_are_counted_below_the_list(page: Page)
     await changed(page, "**/readyz", lambda ready: ready | {"parked": 7})
     await page.click("[data-view=engine]")
     await page.until(shows("trouble", "more are not listed here"))
-    await page.until(f"{texts('stages', 'builder')}[4] === '–'")
+    await page.until(f"{texts('stages', 'builder')}[4] === '\u2013'")
 
 
 async def test_the_engine_is_halted_with_a_reason_and_resumed_by_keyboard(
@@ -170,12 +171,15 @@ async def test_the_flow_connects_every_part(page: Page) -> None:
         "[...document.querySelectorAll('#flow .arrow')].map((e) => [e.dataset.from, e.dataset.to])"
     )
     assert sorted(map(tuple, arrows)) == [
+        ("builder", "projector"),
         ("builder", "submitter"),
+        ("confirmer", "projector"),
         ("gateway", "router"),
         ("gateway", "watcher"),
-        ("log", "projector"),
         ("router", "builder"),
         ("submitter", "confirmer"),
+        ("submitter", "projector"),
+        ("watcher", "projector"),
         ("watcher", "router"),
     ]
 
@@ -192,11 +196,14 @@ async def test_each_reason_has_a_remedy(page: Page) -> None:
 
 
 async def test_failed_orders_are_counted_with_their_reason(engine: Engine, page: Page) -> None:
-    order_id = await engine.submit(key="fails", amount="500000")
+    order_id = await engine.submit(
+        key="fails", amount="150", swapMode="exactOut", maxAmountIn="0.001", tokenOut="USDC"
+    )
     await engine.ended([order_id])
     await page.click("[data-view=engine]")
     await page.until(f"Number({texts('failures', 'Orders failed')}[1]) >= 1")
-    await page.until("document.querySelector('#failures [title=\"price-impact-too-high\"]')")
+    reason = (await engine.get(f"/api/orders/{order_id}")).body["reason"]
+    await page.until(f"document.querySelector('#failures [title=\"{reason}\"]')")
     await page.until(f"{texts('failures', 'Answers 5xx of this gateway')}[2].endsWith('a minute')")
 
 
