@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiohttp import web
 
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
-from engine.embedded import data_dir
 from engine.recovery.idempotency_upgrade import keep_names
 from engine.recovery.settle import settler
 from engine.settings import Settings
@@ -39,8 +39,12 @@ def keys_required(settings: Settings) -> bool:
         return settings.host != "localhost"
 
 
-async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
-    """Serves HTTP and WebSocket until `stop`."""
+async def run_gateway(
+    settings: Settings,
+    stop: asyncio.Event,
+    restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
+) -> None:
+    """Serves HTTP and WebSocket until `stop`. `restarts`: see `GatewayOptions`."""
     trading = open_trading(settings, signs=False)
     log = make_log(settings, chain=chain_of(settings), linger_s=LINGER_S)
     log.before_joining = lambda: keep_names(log, settings.database_url)
@@ -56,7 +60,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         quotes=trading.market.ask,
         market_fault=trading.fault,
         chain_facts=trading.facts,
-        restarts=lambda: data_dir.restarts(settings.data_dir),
+        restarts=restarts,
         heartbeat_ms=settings.heartbeat_ms,
         # A worker that died is replaced within a lease.
         stuck_after_s=max(settings.stuck_after_s, 2 * settings.lease_ms / 1000),

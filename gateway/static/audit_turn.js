@@ -1,4 +1,4 @@
-// The gateway runs one audit at a time: those of this page follow one another, and one that finds
+// The gateway runs one audit at a time: those of this page follow each other, and one that finds
 // another page's audit under way is tried again.
 
 const AGAIN_MS = 1000;
