@@ -10,10 +10,9 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http.problems import CODES
-from gateway.schemas.chain_schemas import ChainState
+from gateway.schemas.readiness_schemas import ArchiveState, ChainState
 from projections.views.enums import (
     REF,
-    ArchiveStatus,
     BatchStatus,
     CancelStatus,
     LogStatus,
@@ -172,14 +171,6 @@ class LogState(Shape):
         ]
         | UnsetType
     ) = UNSET
-
-
-class ArchiveState(Shape):
-    """Postgres, as far as it answers."""
-
-    status: ArchiveStatus
-    detail: str | UnsetType = UNSET
-    position: Position | UnsetType = UNSET
 
 
 class StageLag(Shape):

@@ -1,4 +1,4 @@
-"""What /readyz reports of the cluster that orders trade on."""
+"""What /readyz reports of Postgres, and of the cluster that orders trade on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from projections.views.enums import Commitment, Consensus
-from projections.views.schemas import Shape
+from projections.views.enums import ArchiveStatus, Commitment, Consensus
+from projections.views.schemas import Position, Shape
+
+
+class ArchiveState(Shape):
+    """Postgres, as far as it answers."""
+
+    status: ArchiveStatus
+    detail: str | UnsetType = UNSET
+    position: Position | UnsetType = UNSET
 
 
 class NodeState(Shape):
     """A node of SOLANA_RPC_URL, as this gateway sees it."""
 
-    host: str
+    host: Annotated[str, Meta(description="Host name of its URL.")]
     detail: Annotated[str, Meta(description="Why it is not asked now; null where it is.")] | None
 
 
@@ -32,8 +40,11 @@ class ChainState(Shape):
     commitment: Commitment
     slot_ms: Annotated[int, Meta(ge=0, description="Length of a slot in milliseconds.")]
     slot: (
-        Annotated[int, Meta(ge=0, description="The newest; null while nodes name none.")]
+        Annotated[int, Meta(ge=0, description="The newest slot; null while nodes name none.")]
         | UnsetType
         | None
     ) = UNSET
-    nodes: list[NodeState] | UnsetType = UNSET
+    nodes: (
+        Annotated[list[NodeState], Meta(description="Those of SOLANA_RPC_URL, in its order.")]
+        | UnsetType
+    ) = UNSET
