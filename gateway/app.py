@@ -23,6 +23,7 @@ from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
 from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
+from gateway.api.order_reads import OrderReads
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
 from gateway.api.prices import Prices
@@ -88,6 +89,7 @@ def make_app(options: GatewayOptions) -> web.Application:
         market_fault=options.market_fault,
         chain_facts=options.chain_facts,
         concurrency=options.concurrency,
+        restarts=options.restarts,
     )
     feed = Feed(
         options.log,
@@ -135,11 +137,11 @@ def _handlers(
     )
     sockets = Sockets(log, feed, health, presence, ownership)
     return Handlers(
-        orders=Orders(
+        orders=Orders(log, archive, health, tokens=tokens),
+        order_reads=OrderReads(
             log,
             archive,
             feed,
-            health,
             tokens=tokens,
             explorer=explorer,
             concurrency=options.concurrency,

@@ -33,6 +33,8 @@ class GatewayOptions:
     """Why no venue can be asked; empty while one can."""
     chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None
     """What is known of the cluster; None without a cluster."""
+    restarts: Callable[[], Mapping[str, int] | None] = lambda: None
+    """By process, how often its supervisor restarted it; None where it is not known."""
     settles: Settles = no_record
     """Settles a parked order by the chain's record."""
     records: StoreUrls = field(default_factory=StoreUrls)

@@ -19,7 +19,7 @@ from engine.client.refusals import LostError, RefusedError, UnreachableError
 from engine.client.requests import Filters, Json, NewOrder, Whole
 from engine.client.retry_policy import Answer
 from engine.client.transport import RECONNECT_S, TEXT, Transport
-from gateway.schemas import response_schemas
+from gateway.schemas import readiness_schemas, response_schemas
 from projections.views.event_schemas import Lost
 from projections.views.schemas import Order, Shape
 
@@ -133,10 +133,10 @@ class Client(Transport):
         """Returns what can be traded."""
         return _as(response_schemas.Tokens, await self.ask("GET", "/api/tokens")).tokens
 
-    async def ready(self) -> response_schemas.Readiness:
+    async def ready(self) -> readiness_schemas.Readiness:
         """Returns what /readyz says, ready or not."""
         return _as(
-            response_schemas.Readiness, await self.ask("GET", "/readyz", accepts=_is_readiness)
+            readiness_schemas.Readiness, await self.ask("GET", "/readyz", accepts=_is_readiness)
         )
 
     async def metrics(self) -> str:

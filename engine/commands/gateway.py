@@ -3,6 +3,7 @@
 import argparse
 
 from engine.commands.up import with_backends
+from engine.embedded.data_dir import restarts
 from engine.processes.lifecycle import serve
 from engine.processes.metrics_server import metered
 from engine.settings import Settings
@@ -21,4 +22,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     from engine.composition.gateway import run_gateway
 
     ready = with_backends(settings)
-    return serve(ready, "gateway", lambda stop: metered(ready, run_gateway(ready, stop)))
+    return serve(
+        ready,
+        "gateway",
+        lambda stop: metered(ready, run_gateway(ready, stop, lambda: restarts(ready.data_dir))),
+    )

@@ -25,6 +25,7 @@ from engine.processes import file_limit, lifecycle
 from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import hung_s, stop_on_signal
 from engine.processes.program import Program, StartError
+from engine.processes.restarts import Restarts
 from engine.processes.signs_of_life import sign_file
 from engine.processes.supervisor import Supervisor
 from engine.settings import Settings
@@ -97,12 +98,19 @@ async def _supervise(
     await stop_on_signal(stop)
     url = reachable(settings)
 
+    restarts = Restarts()
+
     def changed(pids: dict[str, int]) -> None:
+        restarts.take(pids)
         # A full disk does not end the engine: only other commands need this file.
         with contextlib.suppress(StartError):
             told = {"solana_rpc_url": settings.solana_rpc_url[0].reveal()} if chains else {}
             record = servers.record(pids, url)
-            folder.record(msgspec.structs.replace(record, venues=settings.venues, **told))
+            folder.record(
+                msgspec.structs.replace(
+                    record, venues=settings.venues, restarts=restarts.counts, **told
+                )
+            )
 
     supervisor = Supervisor(
         [*_programs(settings), *([chains] if chains else []), servers.programs],

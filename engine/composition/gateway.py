@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiohttp import web
@@ -39,8 +40,12 @@ def keys_required(settings: Settings) -> bool:
         return settings.host != "localhost"
 
 
-async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
-    """Serves HTTP and WebSocket until `stop`."""
+async def run_gateway(
+    settings: Settings,
+    stop: asyncio.Event,
+    restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
+) -> None:
+    """Serves HTTP and WebSocket until `stop`. `restarts`: see `GatewayOptions`."""
     files = raise_limit()
     plan = share_out(files)
     streams = streams_max(files, settings.sockets_max)
@@ -66,6 +71,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
         quotes=trading.market.ask,
         market_fault=trading.fault,
         chain_facts=trading.facts,
+        restarts=restarts,
         heartbeat_ms=settings.heartbeat_ms,
         concurrency=settings.concurrency,
         # A worker that died is replaced within a lease.

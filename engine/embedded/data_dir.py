@@ -43,6 +43,7 @@ class RunState(msgspec.Struct, frozen=True):
     versions: dict[str, str] = {}
     solana_rpc_url: str = ""  # of the local chain, where there is one
     venues: tuple[str, ...] = ()  # what it trades on
+    restarts: dict[str, int] = {}  # by process, of those that were restarted
 
 
 class Folder:
@@ -137,6 +138,16 @@ class Folder:
 def holds_engine(path: Path) -> bool:
     """Tell whether an engine keeps, or kept, its files in a folder."""
     return _held(path) or (path / "layout.json").is_file()
+
+
+def restarts(path: Path) -> dict[str, int] | None:
+    """How often each process of the engine of this DATA_DIR was restarted, by its name; None where
+    no `engine up` runs them, or its record cannot be read.
+    """
+    try:
+        return msgspec.json.decode((path / "backends.json").read_bytes(), type=RunState).restarts
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def running(path: Path, patience_s: float = 5) -> RunState | None:

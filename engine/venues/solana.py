@@ -130,4 +130,8 @@ class SolanaTrading:
             **msgspec.to_builtins(self._features.facts),
             **msgspec.to_builtins(self._commitments.facts),
             "slotMs": round(self._cache.slot_time.ms),
+            "slot": self._cache.newest_slot(),
+            "nodes": [
+                {"host": node.host, "detail": node.fault or None} for node in self._rpc.health()
+            ],
         }

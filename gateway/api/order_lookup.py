@@ -38,3 +38,19 @@ def readable(order_id: str) -> Iterator[None]:
         yield
     except msgspec.DecodeError as error:
         raise Problem("unreadable-order", str(error), orderId=order_id) from error
+
+
+async def find_order(log: EventLog, archive: Archive, order_id: str) -> Order | None:
+    """The order from the log's head or, once that is removed, from the archive; None: unknown.
+
+    Raises Problem where a store that may know it does not answer.
+    """
+    try:
+        order = await logged(log, order_id)
+    except Problem:
+        # What the archive has may be old, unless nothing could follow it.
+        order = await archived(archive, order_id)
+        if order is not None and order.terminal:
+            return order
+        raise
+    return order or await archived(archive, order_id)

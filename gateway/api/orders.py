@@ -1,4 +1,4 @@
-"""Orders over HTTP: submit one or many, read one, list, history.
+"""Orders over HTTP: submit one or many.
 
 A 2xx means that the order is durably in the log. When that is unknown, the response is
 `outcome-unknown` with the id under which the order may be found.
@@ -16,34 +16,24 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from events.archive import ArchiveUnavailable, BadCursor, Filters
+from events.archive import ArchiveUnavailable
 from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendResult, AppendStatus, EventLog, LogError, order_in
 from events.money import Token
-from events.order import Order
 from events.types import OrderSubmitted
-from gateway.api.order_lookup import archived, logged
-from gateway.backends.backend_errors import ANSWER_S, not_written, reading_archive, reading_log
+from gateway.api.order_lookup import find_order
+from gateway.backends.backend_errors import ANSWER_S, not_written, reading_log
 from gateway.backends.health import Health
 from gateway.http import responses
 from gateway.http.problems import Problem
-from gateway.middleware.auth import own_account, visible_account
+from gateway.middleware.auth import own_account
 from gateway.middleware.origin import OriginGuard
 from gateway.parsing.body import body_of
 from gateway.parsing.field_reader import Fields, parse_object
 from gateway.parsing.order_request import IDEMPOTENCY_KEY, parse_batch, parse_key, parse_order
-from gateway.parsing.parameter_tables import NONE
-from gateway.parsing.parameters import (
-    client_order_id_of,
-    list_filters,
-    order_id_of,
-    reject_unknown_parameters,
-)
 from gateway.parsing.traceparent import traced
-from projections.feed.feed import Feed
-from projections.feed.history_reader import Archive, HistoryGap
-from projections.views.orders import order_view, waiting_view
+from projections.feed.history_reader import Archive
 
 APPEND_S = 1.5
 """How long an append may take before its outcome counts as unknown."""
@@ -53,9 +43,6 @@ BATCHES_AT_ONCE = 4
 
 PARSED_AT_ONCE = 50
 """Orders of a batch that are parsed in one turn of the loop."""
-
-WAITING_S = 0.5
-"""How long the log may take to tell why orders wait, which is not worth a failed read."""
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -67,29 +54,21 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
 
 
 class Orders:
-    """The handlers below /api/orders, without the commands."""
+    """The handlers that create orders."""
 
     def __init__(
         self,
         log: EventLog,
         archive: Archive,
-        feed: Feed,
         health: Health,
         *,
         tokens: Mapping[str, Token],
-        explorer: str,
-        concurrency: int,
     ) -> None:
         self._log = log
         self._archive = archive
-        self._feed = feed
         self._health = health
         self._tokens = tokens
-        self._explorer = explorer
         self._batches = asyncio.Semaphore(BATCHES_AT_ONCE)
-        self._concurrency = concurrency
-
-    # -- writing -------------------------------------------------------------------------------
 
     async def submit(self, request: web.Request) -> web.Response:
         """POST /api/orders/execute."""
@@ -214,7 +193,7 @@ class Orders:
         """Whether the request is the same, apart from a clientOrderId that it leaves out."""
         if fact.client_order_id is not None:
             return False
-        order = await self._find_order(claim.order_id)
+        order = await find_order(self._log, self._archive, claim.order_id)
         name = order.client_order_id if order is not None else None
         return claim.digest == digest_of(replace(fact, client_order_id=name))
 
@@ -242,97 +221,6 @@ class Orders:
         except ArchiveUnavailable:
             order = None
         return str(order.status) if order else "pending"
-
-    # -- reading -------------------------------------------------------------------------------
-
-    async def read(self, request: web.Request) -> web.Response:
-        """GET /api/orders/{id}: from the log's head or, once that is removed, from the archive."""
-        order_id = order_id_of(request.match_info["id"])
-        reject_unknown_parameters(request.query, NONE)
-        order = await self._find_order(order_id)
-        if order is None:
-            raise Problem("unknown-order", order_id)
-        [waiting] = await self._why_waiting([order])
-        return responses.order(order, self._explorer, waiting)
-
-    async def _why_waiting(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
-        """Why each of these orders waits; null for all while the log does not answer."""
-        if all(order.terminal for order in orders):
-            return [None] * len(orders)
-        try:
-            async with asyncio.timeout(WAITING_S):
-                waits = await self._log.why_waiting(orders, concurrency=self._concurrency)
-        except (LogError, TimeoutError):
-            return [None] * len(orders)
-        return [wait and waiting_view(*wait) for wait in waits]
-
-    async def read_by_client_id(self, request: web.Request) -> web.Response:
-        """GET /api/orders/by-client-id/{clientOrderId}: by the log's index of names, which knows an
-        order from its acceptance on; once the name is removed there, from the archive.
-        """
-        name = client_order_id_of(request.match_info["clientOrderId"])
-        reject_unknown_parameters(request.query, NONE)
-        order = await self._named(own_account(request), name)
-        if order is None:
-            filters = Filters(account=visible_account(request), client_order_id=name)
-            async with reading_archive():
-                orders, _ = await self._archive.find(filters, limit=1)
-            order = orders[0] if orders else None
-        if order is None:
-            raise Problem("unknown-order", f"no order has the clientOrderId {name}")
-        [waiting] = await self._why_waiting([order])
-        return responses.order(order, self._explorer, waiting)
-
-    async def _named(self, account: str, client_order_id: str) -> Order | None:
-        """The order that the log's index has under this name of an account."""
-        async with reading_log():
-            keys = self._log.keys.names(account, client_order_id, None)
-            value = (await self._log.lookup_idempotency_keys(keys))[0]
-        return None if value is None else await self._find_order(claim_of(value).order_id)
-
-    async def _find_order(self, order_id: str) -> Order | None:
-        try:
-            order = await logged(self._log, order_id)
-        except Problem:
-            # What the archive has may be old, unless nothing could follow it.
-            order = await archived(self._archive, order_id)
-            if order is not None and order.terminal:
-                return order
-            raise
-        return order or await archived(self._archive, order_id)
-
-    async def history(self, request: web.Request) -> web.Response:
-        """GET /api/orders/{id}/events: each event with position, time and hash."""
-        order_id = order_id_of(request.match_info["id"])
-        reject_unknown_parameters(request.query, NONE)
-        async with reading_archive(), reading_log():
-            try:
-                stored = await self._feed.past.order(order_id)
-            except HistoryGap as error:
-                raise Problem("history-lost", str(error)) from error
-        frames = self._feed.frames(stored)
-        if not frames:
-            raise Problem("unknown-order", order_id)
-        events = [frame.view for frame in frames]
-        return responses.json_response({"orderId": order_id, "events": events})
-
-    async def list(self, request: web.Request) -> web.Response:
-        """GET /api/orders: newest first, from the archive."""
-        account = visible_account(request)
-        filters, limit, cursor = list_filters(request.query, self._tokens, account)
-        async with reading_archive():
-            try:
-                orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
-            except BadCursor as error:
-                raise Problem("malformed-cursor", str(error), parameter="cursor") from None
-        content = {
-            "orders": [
-                order_view(order, self._explorer, waiting)
-                for order, waiting in zip(orders, await self._why_waiting(orders), strict=True)
-            ],
-            "nextCursor": following,
-        }
-        return responses.json_response(content)
 
 
 def _key_of(request: web.Request) -> str | None:

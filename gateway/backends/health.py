@@ -59,10 +59,12 @@ class Health:
         market_fault: Callable[[], str] = lambda: "",
         chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
         concurrency: int = 0,
+        restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         """`market_fault`: why no venue can be asked; empty while one can.
 
         `chain_facts`: what is known of the cluster; None without a cluster.
+        `restarts`: how often each process was restarted; None where it is not known.
         """
         self.open = False
         """Whether the log may be written to."""
@@ -87,6 +89,7 @@ class Health:
         self._chain_facts = chain_facts
         self._concurrency = concurrency
         self._ages = UnknownAges(stuck_after_s)
+        self._restarts = restarts
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -207,6 +210,7 @@ class Health:
             "resting": resting,
             "parked": parked,
             "version": VERSION,
+            "restarts": self._restarts(),
         }
 
     def _reasons(

@@ -10,6 +10,7 @@ from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
 from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
+from gateway.api.order_reads import OrderReads
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
 from gateway.api.prices import Prices
@@ -23,6 +24,7 @@ class Handlers(NamedTuple):
     """What `Endpoint.handler` selects from."""
 
     orders: Orders
+    order_reads: OrderReads
     commands: CommandHandlers
     sockets: Sockets
     streams: Streams

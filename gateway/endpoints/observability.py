@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.api.server_time import read_time
 from gateway.endpoints.endpoint import METRICS, Endpoint, Response
 from gateway.middleware.authorization import PUBLIC, Permission, Reach
-from gateway.schemas import response_schemas
+from gateway.schemas import readiness_schemas, response_schemas
 
 ENDPOINTS = (
     Endpoint(
@@ -32,9 +32,9 @@ ENDPOINTS = (
         " what is wrong.",
         responses={
             200: Response(
-                "Orders are accepted; `reasons` names what is wrong", response_schemas.Readiness
+                "Orders are accepted; `reasons` names what is wrong", readiness_schemas.Readiness
             ),
-            503: Response("No order can be taken now", response_schemas.Readiness),
+            503: Response("No order can be taken now", readiness_schemas.Readiness),
         },
         query=None,
     ),

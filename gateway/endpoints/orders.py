@@ -108,7 +108,7 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/api/orders",
-        lambda handlers: handlers.orders.list,
+        lambda handlers: handlers.order_reads.list,
         Permission("read", Reach.LISTED),
         operation_id="listOrders",
         tag="orders",
@@ -144,7 +144,7 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/api/orders/by-client-id/{clientOrderId}",
-        lambda handlers: handlers.orders.read_by_client_id,
+        lambda handlers: handlers.order_reads.read_by_client_id,
         Permission("read", Reach.NAMED),
         operation_id="getOrderByClientId",
         tag="orders",
@@ -164,7 +164,7 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/api/orders/{id}",
-        lambda handlers: handlers.orders.read,
+        lambda handlers: handlers.order_reads.read,
         Permission("read", Reach.IN_PATH),
         operation_id="getOrder",
         tag="orders",
@@ -205,7 +205,9 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/api/orders/{id}/events",
-        lambda handlers: negotiate_event_stream(handlers.streams.order, handlers.orders.history),
+        lambda handlers: negotiate_event_stream(
+            handlers.streams.order, handlers.order_reads.history
+        ),
         Permission("read", Reach.IN_PATH),
         operation_id="getOrderHistory",
         tag="orders",

@@ -20,6 +20,6 @@ async def answer_expectation(request: web.Request) -> web.StreamResponse | None:
     if expectation.strip().lower() != CONTINUE:
         return Problem("expectation-failed", f"Expect: {expectation[:100]}").response()
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    # The interim response is no part of the answer: an unreadable body still gets its problem.
+    # The interim response is not a part of the answer: an unreadable body still gets its problem.
     request.writer.output_size = 0
     return None

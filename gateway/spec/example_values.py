@@ -20,6 +20,7 @@ NULL = object()
 """The field is null in examples."""
 
 VALUES: dict[str, Any] = {
+    "Waiting.until": _TIME,
     "account": "main",
     "actor": "ann",
     "amount": "1.5",

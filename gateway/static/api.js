@@ -42,12 +42,6 @@ const send = (method, path, body, headers = {}) => ask(path, { method, body: JSO
 export const session = () => ask("/api/session");
 export const tokens = () => ask("/api/tokens");
 export const ready = () => ask("/readyz");
-/** Gauges without labels, by name; unknown ones are absent. */
-export async function metrics() {
-  const answer = await fetch("/metrics", { headers: { accept: "text/plain", ...key.headers() } });
-  const lines = answer.ok ? (await answer.text()).matchAll(/^(\w+) (\S+)$/gm) : [];
-  return new Map(Array.from(lines, ([, name, value]) => [name, Number(value)]));
-}
 export const order = (orderId) => ask(`/api/orders/${id(orderId)}`);
 export const history = (orderId) => ask(`/api/orders/${id(orderId)}/events`);
 export const cancel = (orderId, reason = "console") => ask(`/api/orders/${id(orderId)}?${new URLSearchParams({ reason })}`, { method: "DELETE" });

@@ -1,34 +1,50 @@
-// The engine view: /readyz, the numbers of parked and in-doubt orders, and events a second.
+// The engine view: /readyz, metrics of the gateway, and what the events of the feed tell.
 
+import { halt, resume } from "./acts.js";
 import * as api from "./api.js";
+import { inDoubt, nextStart, pacing, stageTable, troubleTable, why } from "./backlog.js";
 import { $, badge, el, svg } from "./dom.js";
+import { backendFacts, failureTable, processFacts } from "./engine_facts.js";
+import { Failures } from "./failures.js";
 import { flow, writer } from "./flow.js";
 import { Latency, shown } from "./latency.js";
+import * as prometheus from "./metrics.js";
+import { count, percent } from "./numbers.js";
+import { reasonTable } from "./runbook.js";
+import { may, onSession } from "./session.js";
+import { span } from "./times.js";
 
 const EVERY_MS = 2000;
 const SECONDS = 120;
 const RATE_S = 5;
+const PAGE = 500; // orders, to find the next paced one
 
 export class EngineView {
   constructor(store) {
     this.store = store;
     this.counts = new Map(); // second -> events
     this.latency = new Latency();
+    this.failures = new Failures();
     this.written = []; // [second, writer] of the last few seconds
     this.latest = null;
-    this.metrics = new Map(); // name -> value, of those without labels
+    this.metrics = new Map(); // name -> [{labels, value}]
+    this.next = null; // when the next paced order starts, ms since the epoch
     this.looks = []; // [s, position that the projector had reached] of the last few seconds
+    $("engine-halt").addEventListener("click", halt);
+    $("engine-resume").addEventListener("click", resume);
+    onSession(() => this.controls());
     this.ask();
     setInterval(() => this.ask(), EVERY_MS);
-    setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest)), 1000);
+    setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest), this.pace(this.latest)), 1000);
   }
 
-  /** Counts an event of the feed, past ones included, for the throughput chart. */
+  /** Counts an event of the feed, past ones included, for charts and rates. */
   count(frame) {
     const second = Math.floor(Date.parse(frame.timestamp) / 1000);
     this.counts.set(second, (this.counts.get(second) ?? 0) + 1);
     if (this.counts.size > 2 * SECONDS) for (const old of this.counts.keys()) if (old < second - SECONDS) this.counts.delete(old);
     this.latency.take(frame);
+    this.failures.take(frame);
     const who = writer(frame);
     if (who) this.written.push([second, who]);
     if (this.written.length > 20000) this.written.splice(0, 10000);
@@ -39,12 +55,21 @@ export class EngineView {
     try {
       this.latest = await api.ready();
       this.projected();
-      if (!$("view-engine").hidden) this.metrics = await api.metrics();
+      if (!$("view-engine").hidden) await this.more();
     } catch (error) {
       this.latest = { status: "unreachable", reasons: { gateway: error.message } };
     }
     this.banner();
     if (!$("view-engine").hidden) this.draw();
+  }
+
+  /** What only this view needs. A part that does not answer leaves its place empty. */
+  async more() {
+    const paced = this.latest.lag?.stages?.router?.reasons?.pacing;
+    const [metrics, page] = await Promise.all([prometheus.read().catch(() => new Map()), paced ? api.orders(PAGE, "", { status: "pending" }).catch(() => null) : null]);
+    this.metrics = metrics;
+    this.failures.read(metrics);
+    this.next = page ? nextStart(page.orders) : null;
   }
 
   /** Records the position of the projector; its rate is the progress since the oldest record. */
@@ -72,22 +97,54 @@ export class EngineView {
     if ($("banner").textContent !== messages.join(" · ")) $("banner").textContent = messages.join(" · ");
   }
 
+  controls() {
+    const known = this.latest && this.latest.status !== "unreachable";
+    $("engine-halt").hidden = !known || !may("admin") || Boolean(this.latest.halted);
+    $("engine-resume").hidden = !known || !may("admin") || !this.latest.halted;
+  }
+
   draw() {
     const seen = this.latest;
     if (!seen) return;
     const orders = [...this.store.orders.values()];
-    const [parked, doubt] = [orders.filter((order) => order.parked), orders.filter((order) => order.inDoubt)];
-    const [allParked, allDoubt] = [this.metrics.get("oee_orders_parked"), this.metrics.get("oee_orders_in_doubt")];
+    const parked = { loaded: orders.filter((order) => order.parked), all: seen.parked ?? this.single("oee_orders_parked") };
+    const doubt = { loaded: orders.filter(inDoubt), all: this.single("oee_orders_in_doubt") };
     $("engine-status").replaceChildren(badge(seen.halted ? "halted" : seen.status));
-    const tile = (name, value) => el("div", { class: "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
-    const number = (value) => (value === undefined || value === null ? "–" : value.toLocaleString());
-    $("tiles").replaceChildren(tile("Events in the log", number(seen.log?.position)), tile("Resting orders", number(seen.resting)), tile("Parked", number(allParked)),
-      tile("In doubt", number(allDoubt)), tile("Projection lag", seen.lag?.projection ? `${number(seen.lag.projection.events)} events` : "–"));
-    this.stages(seen, [parked, allParked], [doubt, allDoubt]);
-    this.backends(seen);
+    this.controls();
+    this.tiles(seen, parked, doubt);
+    replaceKeepingFocus($("trouble"), troubleTable(parked, doubt));
+    const wrong = reasonTable(seen);
+    $("reasons-card").hidden = !wrong;
+    $("reasons").replaceChildren(wrong ?? "");
+    $("stages").replaceChildren(stageTable(seen, parked, doubt));
+    $("failures").replaceChildren(failureTable(this.failures));
+    $("backends").replaceChildren(backendFacts(seen));
+    $("processes").replaceChildren(processFacts(seen, this.metrics));
     this.throughput();
     this.flow(seen);
+    this.pace(seen);
     this.times();
+  }
+
+  single(name) {
+    return prometheus.single(this.metrics, name);
+  }
+
+  tiles(seen, parked, doubt) {
+    const tile = (name, value, bad = false) => el("div", { class: bad ? "tile trouble" : "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
+    const failed = this.failures.orders();
+    const started = this.single("process_start_time_seconds");
+    const behind = seen.lag?.projection;
+    $("tiles").replaceChildren(tile("Open orders", count(this.single("oee_orders_open"))), tile("Wait for the market", count(seen.resting)),
+      tile("Parked", count(parked.all), parked.all > 0), tile("In doubt", count(doubt.all), doubt.all > 0),
+      tile("Failed, last 5 min", failed.confirmed + failed.failed ? percent(failed.failedShare) : "–", failed.failedShare >= 1000),
+      tile("Projection lag", behind ? `${count(behind.events)} events` : "–"), tile("Events in the log", count(seen.log?.position)), tile("Gateway up for", started === undefined ? "–" : span(Date.now() - 1000 * started)));
+  }
+
+  pace(seen) {
+    const text = pacing(seen.lag?.stages, this.next);
+    $("pacing").hidden = !text;
+    if ($("pacing").textContent !== text) $("pacing").textContent = text;
   }
 
   /** Over the last RATE_S seconds. */
@@ -96,51 +153,34 @@ export class EngineView {
     this.written = this.written.filter(([second]) => second >= from);
     const facts = {};
     for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
-    for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${lag.orders} orders, ${lag.seconds?.toFixed(1) ?? "?"} s` : "" };
+    for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${count(lag.orders)} wait${typeof lag.seconds === "number" ? `, ${span(1000 * lag.seconds)}` : ""}` : "", why: why(lag) };
     const behind = seen.lag?.projection;
-    facts.projector = { rate: this.projecting(), lag: behind?.events ? `${behind.events} events behind` : "" };
+    facts.projector = { rate: this.projecting(), lag: behind?.events ? `${count(behind.events)} behind` : "" };
     for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
     $("flow").replaceChildren(flow(facts));
   }
 
   times() {
-    const rows = this.latency.rows().map(([stage, count, ...times]) => el("tr", {}, el("th", { scope: "row" }, stage), el("td", { class: "n" }, count), times.map((ms) => el("td", { class: "n" }, shown(ms)))));
+    const rows = this.latency.rows().map(([stage, many, ...times]) => el("tr", {}, el("th", { scope: "row" }, stage), el("td", { class: "n" }, count(many)), times.map((ms) => el("td", { class: "n" }, shown(ms)))));
     const head = ["Step", "Times", "p50", "p90", "p99"].map((name, index) => el("th", { scope: "col", class: index && "n" }, name));
-    $("latency").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
-  }
-
-  /** `parked` and `doubt`: the loaded orders, and the total; of orders not loaded only the total is known. */
-  stages(seen, parked, doubt) {
-    const at = ([list, all], name) => {
-      const here = list.filter((order) => order.parked === name || (name === "confirmer" && !order.parked && order.inDoubt)).length;
-      return all === list.length ? here : here ? `≥ ${here}` : "–";
-    };
-    const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name),
-      el("td", { class: "n" }, lag.orders), el("td", { class: "n" }, lag.waiting), el("td", { class: "n" }, `${lag.seconds?.toFixed(lag.seconds < 10 ? 2 : 0) ?? "?"} s`),
-      el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name)), el("td", {}, badge(seen.reasons[name] ? "degraded" : "ok"), " ", seen.reasons[name] ?? "")));
-    const head = ["Stage", "Orders", "Waiting", "Oldest", "Parked", "In doubt", "State"].map((name, index) => el("th", { scope: "col", class: index > 0 && index < 6 && "n" }, name));
-    $("stages").replaceChildren(rows.length ? el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "Not known now."));
-  }
-
-  backends(seen) {
-    const line = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
-    $("backends").replaceChildren(el("dl", { class: "facts" }, line("Log", seen.log?.detail ?? seen.log?.status ?? "unreachable"), line("Accepted means", seen.log?.durability ?? "–"),
-      line("Epoch", String(seen.log?.epoch ?? "–")), line("Postgres", seen.postgres?.detail ?? seen.postgres?.status ?? "unreachable"), line("Archived through", String(seen.postgres?.position ?? "–")),
-      seen.chain ? [line("Consensus", seen.chain.consensus ?? "–"), line("A fill counts once", seen.chain.commitment), line("Transactions", versions(seen.chain)), line("Slot", `${seen.chain.slotMs} ms`)] : []));
+    $("latency").replaceChildren(rows.length ? el("table", { class: "compact" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
   }
 
   throughput() {
     const now = Math.floor(Date.now() / 1000);
     const points = Array.from({ length: SECONDS }, (_, index) => this.counts.get(now - SECONDS + 1 + index) ?? 0);
     const most = Math.max(4, ...points);
-    const line = points.map((count, index) => `${index},${100 - (count / most) * 94}`).join(" L");
-    const label = `At most ${Math.max(...points)} events a second, ${points.at(-2)} in the last one`;
+    const line = points.map((many, index) => `${index},${100 - (many / most) * 94}`).join(" L");
+    const label = `At most ${count(Math.max(...points))} events a second, ${count(points.at(-2))} in the last one`;
     $("throughput").replaceChildren(svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
       svg("path", { class: "area", d: `M0,100 L${line} L${SECONDS - 1},100 Z` }), svg("path", { class: "stroke", d: `M${line}` })), el("p", { class: "hint num" }, label));
   }
 }
 
-// The transaction version that is built and the newest that the cluster accepts; null: not known yet.
-function versions({ buildsVersion, transactionVersion }) {
-  return transactionVersion === null ? `v${buildsVersion} is built` : `v${buildsVersion} is built, the cluster takes v${transactionVersion}`;
+/** Replaces what is in a box; a link that has the focus keeps it. */
+function replaceKeepingFocus(box, content) {
+  if (box.innerHTML === content.outerHTML) return;
+  const href = box.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  box.replaceChildren(content);
+  if (href) [...box.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)?.focus();
 }

@@ -1,5 +1,5 @@
-// Latency of each stage and of whole orders, from the timestamps of the newest events. Waiting for a
-// price or a permit is included.
+// Latency of each stage and of whole orders, from the timestamps of the newest events. What an order
+// waited for its turn, a permit, or the end of a backoff stands apart from what the router took.
 
 import {
   OrderArmed, OrderConfirmed, OrderRouted, OrderSubmitted, RoutingStarted, TransactionBuilt,
@@ -8,8 +8,8 @@ import {
 
 const KEPT = 2000;
 const OPEN = 20000;
-const BY = { [OrderRouted]: "router", [TransactionBuilt]: "builder", [TransactionSubmitted]: "submitter", [OrderConfirmed]: "confirmer", [OrderArmed]: "watcher" };
-const BEGINNINGS = new Set([RoutingStarted]); // the next event is measured from the one before
+const QUEUE = "wait before the router";
+const BY = { [RoutingStarted]: QUEUE, [OrderRouted]: "router", [TransactionBuilt]: "builder", [TransactionSubmitted]: "submitter", [OrderConfirmed]: "confirmer", [OrderArmed]: "watcher" };
 export const WHOLE = "POST to confirmed";
 
 /** ms since the epoch, with the µs that Date.parse drops. */
@@ -28,7 +28,7 @@ export class Latency {
     else if (seen) {
       if (BY[frame.event]) this.add(BY[frame.event], now - seen[1]);
       if (frame.event === OrderConfirmed) this.add(WHOLE, now - seen[0]);
-      if (!BEGINNINGS.has(frame.event)) seen[1] = now;
+      seen[1] = now;
       if (["confirmed", "failed", "expired", "cancelled"].includes(frame.status)) this.orders.delete(frame.orderId);
     }
     if (this.orders.size > OPEN) this.orders.delete(this.orders.keys().next().value);
@@ -43,7 +43,7 @@ export class Latency {
 
   /** [stage, how many, p50, p90, p99] of each, in ms. */
   rows() {
-    const order = ["router", "builder", "submitter", "confirmer", "watcher", WHOLE];
+    const order = [QUEUE, "router", "builder", "submitter", "confirmer", "watcher", WHOLE];
     return order.filter((stage) => this.spans.has(stage)).map((stage) => {
       const sorted = [...this.spans.get(stage)].sort((a, b) => a - b);
       const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];

@@ -52,13 +52,16 @@ export function timeline(order, events) {
     const took = before === null ? "" : ` +${duration(Date.parse(frame.timestamp) - before)}`;
     before = Date.parse(frame.timestamp);
     const detail = DETAILS[frame.event]?.(frame, order) ?? (frame.reason ? sentence(frame.reason) : "");
-    return el("li", { class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took)), detail ? el("small", { title: frame.reason }, detail) : "");
+    return el("li", { class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took, " ", asItWas(frame))), detail ? el("small", { title: frame.reason }, detail) : "");
   });
   const [first, last] = [events[0], events.at(-1)];
   // An open order has waited until now, not until its last event.
   const whole = !first ? "" : ENDED.has(order.status) ? ` · ${duration(Date.parse(last.timestamp) - Date.parse(first.timestamp))} in all` : [" · last step ", ago(last.timestamp)];
   return el("div", {}, el("h3", {}, "Timeline", whole), el("ol", { class: "steps", id: "steps" }, steps));
 }
+
+/** To the audit view: the order after this event. */
+const asItWas = ({ orderId, position }) => el("a", { class: "moment", href: `#/audit/${orderId}/${position}`, title: `The order as it was here, at position ${position}`, "aria-label": `As it was at position ${position}` }, "as it was");
 
 /** The newest recorded quotes; `now`: those of now, for an order that failed without any. */
 export function quotesOf(order, events, now) {

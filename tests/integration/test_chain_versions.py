@@ -231,7 +231,12 @@ async def test_the_versions_are_taken_from_the_chain_by_itself(
         # What passes the gateway is held against its documents.
         async with served(redis_url, chain_facts=crew.trading.facts) as gateway:
             _, ready = await gateway.get("/readyz")
-        assert ready["chain"] == facts
+        moving = {"slot"}
+        assert {k: v for k, v in ready["chain"].items() if k not in moving} == {
+            k: v for k, v in facts.items() if k not in moving
+        }
+        assert ready["chain"]["slot"] > 0
+        assert ready["chain"]["nodes"] == [{"host": "127.0.0.1", "detail": None}]
 
 
 async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
@@ -240,7 +245,9 @@ async def test_a_node_that_cannot_read_v1_any_more_is_sent_v0(
     """The cluster takes v1. An order that waits for its price was built again without end."""
     async with chain_crew(redis_url, tmp_path, tx_version="auto") as crew:
         await crew.engine()
-        assert crew.trading.facts() | {"buildsVersion": 1} == crew.trading.facts()  # type: ignore[operator]
+        facts = crew.trading.facts()
+        assert facts is not None
+        assert facts["buildsVersion"] == 1
         monkeypatch.setattr(type(crew.local.node.bank), "takes", lambda _, version: version != 1)
         terms = {"order_type": "limit", "time_in_force": "GTC", "target_price": "100"}
         limit = await crew.order("SOL", "USDC", SOL, **terms)

@@ -124,6 +124,11 @@ class AccountCache(PollingLoop):
         """The pools that trade these two mints."""
         return [pool.address for pool in self._pools.values() if pool.mints == mints]
 
+    def newest_slot(self) -> int | None:
+        """The newest slot; None before the first reading, and while nodes name no newer one."""
+        newest = self.history.newest
+        return None if newest is None or self.stale() else newest.slot
+
     def slot(self) -> int:
         """The newest slot. Raises VenueRefusal before the first reading."""
         newest = self.history.newest

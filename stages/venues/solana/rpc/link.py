@@ -69,6 +69,14 @@ class AtNode:
             raise NodeFault(fault, self._node.host, "getGenesisHash")
 
 
+class NodeHealth(NamedTuple):
+    """One node as this process sees it."""
+
+    host: str
+    fault: str
+    """Why it is not asked now; empty where it is."""
+
+
 class Answer(NamedTuple, Generic[T]):
     """The answer of an attempt."""
 
@@ -106,6 +114,10 @@ class RpcLink:
     def nodes(self) -> int:
         """The number of nodes that may be used."""
         return sum(not node.refusal for node in self._nodes)
+
+    def health(self) -> list[NodeHealth]:
+        """Each node of SOLANA_RPC_URL, in their order."""
+        return [NodeHealth(node.host, node.refusal or node.resting()) for node in self._nodes]
 
     def refusal(self, genesis: str) -> MaybeReason:
         """Why a node with this genesis hash must not be used; empty where it may."""

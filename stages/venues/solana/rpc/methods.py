@@ -14,7 +14,7 @@ from stages.venues.solana.rpc.calls import Ask
 from stages.venues.solana.rpc.chain_methods import ChainMethods
 from stages.venues.solana.rpc.errors import RpcError
 from stages.venues.solana.rpc.faults import About
-from stages.venues.solana.rpc.link import AtNode
+from stages.venues.solana.rpc.link import AtNode, NodeHealth
 from stages.venues.solana.rpc.node import NodeFault
 from stages.venues.solana.rpc.transaction_methods import TransactionMethods
 
@@ -25,6 +25,10 @@ class Rpc(AccountMethods, ChainMethods, TransactionMethods):
     async def close(self) -> None:
         """Closes the connections."""
         await self._link.close()
+
+    def health(self) -> list[NodeHealth]:
+        """Each node, and why it is not asked now."""
+        return self._link.health()
 
     async def ask_each(self, ask: Ask) -> list[Any]:
         """Of each node that answers: the result, or its RpcError. Raises as `everywhere`."""
