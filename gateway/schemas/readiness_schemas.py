@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http.readiness_reasons import REASONS
 from projections.views.enums import (
+    REF,
     ArchiveStatus,
     Commitment,
     Consensus,
     LogStatus,
     ReadinessStatus,
+    enum_schema,
 )
 from projections.views.schemas import Count, Position, Shape, Time
+
+READINESS_CODE = "ReadinessCode"
+ReadinessCode = Annotated[str, Meta(extra_json_schema={"$ref": REF.format(name=READINESS_CODE)})]
 
 
 class ArchiveState(Shape):
@@ -125,7 +130,9 @@ class Readiness(Shape):
     status: ReadinessStatus
     reasons: dict[str, str]
     codes: Annotated[
-        dict[str, Annotated[str, Meta(extra_json_schema={"enum": list(REASONS)})]],
+        dict[
+            str, Annotated[str, Meta(extra_json_schema={"$ref": REF.format(name=READINESS_CODE)})]
+        ],
         Meta(description="The same as codes; an alert rule exists for each."),
     ]
     halted: Halt | None
@@ -142,4 +149,12 @@ class Readiness(Shape):
             Meta(description="By process: how often `engine up` restarted it; null without it."),
         ]
         | None
+    )
+
+
+def readiness_codes() -> dict[str, Any]:
+    """The schema of the codes of what is wrong."""
+    return enum_schema(
+        "What is wrong with a part of the engine; an alert rule exists for each.",
+        {code: row.text for code, row in REASONS.items()},
     )

@@ -209,6 +209,7 @@ MEANINGS: dict[str, str] = {
     "Proof.events": "The events of the order, the first one first.",
     "ProofEvent.event": "The name of the event.",
     "QuotesAnswer.quotes": "Every route, refusals included.",
+    "PriceHistory.series": "One series of prices for each route.",
     "Readiness.parked": "The number of parked orders; null: not known.",
     "Readiness.version": "The version of the engine that answers.",
     "StageLag.orders": "The number of orders that wait for the stage.",

@@ -26,7 +26,7 @@ from gateway.endpoints.endpoint import (
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, Problem
 from gateway.http.request_id import HEADER, PATTERN
-from gateway.schemas import response_schemas
+from gateway.schemas import readiness_schemas, response_schemas
 from gateway.schemas.request_schemas import body_schemas
 from gateway.spec.example_values import ORDER_ID, VALUES
 from gateway.spec.finish import finished
@@ -168,7 +168,10 @@ def _schemas() -> dict[str, Json]:
         },
         "required": ["orderId", "events"],
     }
-    codes = {response_schemas.ERROR_CODE: response_schemas.error_codes()}
+    codes = {
+        response_schemas.ERROR_CODE: response_schemas.error_codes(),
+        readiness_schemas.READINESS_CODE: readiness_schemas.readiness_codes(),
+    }
     events = event_schemas() | {"EventFrame": _one_event(), HISTORY: history}
     others = {"StreamMessage": STREAMED, "Document": DOCUMENT} | codes
     parameters = [endpoint.query for endpoint in ENDPOINTS.values()]

@@ -252,7 +252,7 @@ class Waiting(Shape):
             str,
             Meta(
                 pattern=TIME,
-                description="When work on it is expected to continue, in UTC; where that is known.",
+                description="When work on it is expected to continue: UTC, in microseconds.",
                 extra_json_schema={"format": "date-time"},
             ),
         ]

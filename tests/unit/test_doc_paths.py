@@ -23,6 +23,7 @@ NOT_IN_TREE = {
     "backends.json": "of a running engine, in DATA_DIR",
     "layout.json": "of a running engine, in DATA_DIR",
     "__init__.py": "of any package",
+    "deploy/secrets/postgres_password": "written by `deploy/secrets/create`",
 }
 """Names of files that are not in the tree, and why they are named."""
 
