@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from engine.client.events import Event, event_of
-from engine.client.refusals import LostError, RefusedError, UnreachableError
+from engine.client.refusals import LostError, OutcomeUnknownError, RefusedError, UnreachableError
 from engine.client.requests import Filters, Json, NewOrder, Whole
 from engine.client.retry_policy import Answer
 from engine.client.transport import RECONNECT_S, TEXT, Transport
@@ -26,6 +26,7 @@ from projections.views.schemas import Order, Shape
 T = TypeVar("T", bound=Shape)
 PAGE = 500
 _READ_IT = "read the order: its status and version tell whether it was done"
+_READ_SWITCH = "/readyz tells whether the engine is halted"
 ALL = Filters()
 OnLost = Callable[[Lost], None]
 
@@ -37,8 +38,8 @@ class Client(Transport):
 
     async def submit(self, order: NewOrder, *, key: str = "") -> response_schemas.Accepted:
         """Submits an order: once, however often it takes. `key`: an Idempotency-Key of your own."""
-        return _as(
-            response_schemas.Accepted, await self._keyed("/api/orders/execute", _json(order), key)
+        return await self._keyed(
+            response_schemas.Accepted, "/api/orders/execute", _json(order), key
         )
 
     async def submit_batch(
@@ -46,8 +47,8 @@ class Client(Transport):
     ) -> list[response_schemas.BatchResult]:
         """Submit up to 500 orders; one result each, `problem` where it was refused."""
         body = {"orders": [_json(order) for order in orders]}
-        answer = await self._keyed("/api/orders/batch", body, key)
-        return _as(response_schemas.BatchResults, answer).results
+        shape = response_schemas.BatchResults
+        return (await self._keyed(shape, "/api/orders/batch", body, key)).results
 
     async def order(self, order_id: str) -> Order:
         """Returns an order as it is now."""
@@ -86,22 +87,22 @@ class Client(Transport):
         """Call an order off. Refused with `too-late` once it was sent."""
         params = _words(reason, actor)
         path = f"/api/orders/{order_id}"
-        return _as(response_schemas.Cancelled, await self.ask("DELETE", path, params=params))
+        answer = await self.ask("DELETE", path, params=params)
+        return _as_done(response_schemas.Cancelled, answer, _READ_IT)
 
     async def cancel_many(
         self, filters: Filters = ALL, *, reason: str = "", actor: str = ""
     ) -> AsyncIterator[response_schemas.CancelResult]:
         """Cancels all open orders that match the filters (all without filters), and returns the
-        outcome of each.
+        outcome of each. After a lost answer, orders that the first attempt cancelled are not
+        reported: they match no more.
         """
         requested = filters.params() or {"all": "true"}
         cursor: str | None = "0"
         while cursor:
             params = requested | _words(reason, actor) | {"cursor": cursor}
-            page = _as(
-                response_schemas.CancelResults,
-                await self.ask("DELETE", "/api/orders", params=params),
-            )
+            answer = await self.ask("DELETE", "/api/orders", params=params, unknown=_READ_IT)
+            page = _as_done(response_schemas.CancelResults, answer, _READ_IT)
             for result in page.results:
                 yield result
             cursor = page.next_cursor
@@ -113,10 +114,8 @@ class Client(Transport):
         """
         body = terms | {"version": version}
         path = f"/api/orders/{order_id}"
-        return _as(
-            Order,
-            await self.ask("PATCH", path, json=body, repeatable=False, unknown=_READ_IT),
-        )
+        answer = await self.ask("PATCH", path, json=body, repeatable=False, unknown=_READ_IT)
+        return _as_done(Order, answer, _READ_IT)
 
     # -- the market and the engine -------------------------------------------------------------
 
@@ -146,13 +145,24 @@ class Client(Transport):
 
     async def halt(self, reason: str, actor: str = "") -> response_schemas.EngineState:
         """Let nothing be sent and no trigger fire from now on."""
-        answer = await self.ask("POST", "/api/admin/halt", json=_words(reason, actor))
-        return _as(response_schemas.EngineState, answer)
+        answer = await self.ask(
+            "POST", "/api/admin/halt", json=_words(reason, actor), unknown=_READ_SWITCH
+        )
+        return _as_done(response_schemas.EngineState, answer, _READ_SWITCH)
 
     async def resume(self, reason: str = "", actor: str = "") -> response_schemas.EngineState:
-        """Ends a halt."""
-        answer = await self.ask("POST", "/api/admin/resume", json=_words(reason, actor))
-        return _as(response_schemas.EngineState, answer)
+        """Ends a halt.
+
+        Tried again only where it was not done: somebody may have halted the engine since.
+        """
+        answer = await self.ask(
+            "POST",
+            "/api/admin/resume",
+            json=_words(reason, actor),
+            repeatable=False,
+            unknown=_READ_SWITCH,
+        )
+        return _as_done(response_schemas.EngineState, answer, _READ_SWITCH)
 
     async def settle(
         self, order_id: str, signature: str = "", reason: str = "", actor: str = ""
@@ -171,10 +181,8 @@ class Client(Transport):
 
     async def _parked(self, order_id: str, act: str, words: dict[str, str]) -> Order:
         path = f"/api/admin/parked/{order_id}/{act}"
-        return _as(
-            Order,
-            await self.ask("POST", path, json=words, repeatable=False, unknown=_READ_IT),
-        )
+        answer = await self.ask("POST", path, json=words, repeatable=False, unknown=_READ_IT)
+        return _as_done(Order, answer, _READ_IT)
 
     # -- events --------------------------------------------------------------------------------
 
@@ -222,11 +230,12 @@ class Client(Transport):
         """Returns the position of the newest event."""
         return (await self.ready()).log.position or 0
 
-    async def _keyed(self, path: str, content: Json, key: str) -> Json:
+    async def _keyed(self, shape: type[T], path: str, content: Json, key: str) -> T:
         key = key or secrets.token_hex(16)
         unknown = f"submit the same again with Idempotency-Key {key}: it returns what was accepted"
         headers = {"Idempotency-Key": key}
-        return await self.ask("POST", path, json=content, headers=headers, unknown=unknown)
+        answer = await self.ask("POST", path, json=content, headers=headers, unknown=unknown)
+        return _as_done(shape, answer, unknown, key)
 
 
 def _is_readiness(_: Answer, body: Json) -> bool:
@@ -253,6 +262,16 @@ def _as(shape: type[T], answer: Json) -> T:
     except msgspec.ValidationError as error:
         msg = f"what answers is not a gateway of this build: {error}"
         raise UnreachableError(msg) from None
+
+
+def _as_done(shape: type[T], answer: Json, unknown: str, key: str = "") -> T:
+    """The answer to a request that changes something: who gave it in another shape may have done
+    it.
+    """
+    try:
+        return _as(shape, answer)
+    except UnreachableError as error:
+        raise OutcomeUnknownError(f"{error}: {unknown}", idempotency_key=key) from None
 
 
 def _json(struct: msgspec.Struct) -> Json:

@@ -65,6 +65,10 @@ class Action(Enum):
     UNREACHABLE = "unreachable"
 
 
+REQUEST_TIMEOUT = 408
+"""A proxy answers so too when it has passed the request on."""
+
+
 class Verdict(NamedTuple):
     """The decision about one attempt."""
 
@@ -88,7 +92,8 @@ def judge(outcome: Answer | Failure, *, reached: bool, now_s: float) -> Verdict:
     if reached or outcome.status in BETWEEN:
         told = told_s(outcome.retry_after, now_s) if outcome.status in LATER else 0.0
         return Verdict(Action.RETRY, told, may_be_done=outcome.status != 429)
-    return Verdict(Action.STRANGER, may_be_done=outcome.status < 400)
+    refused = 400 <= outcome.status < 500 and outcome.status != REQUEST_TIMEOUT
+    return Verdict(Action.STRANGER, may_be_done=not refused)
 
 
 def is_ours(answer: Answer) -> bool:
@@ -116,7 +121,7 @@ def told_s(retry_after: str, now_s: float) -> float:
         return min(float(text[:9]), TOLD_MAX_S)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year that no date has
         return 0.0
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

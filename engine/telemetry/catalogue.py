@@ -86,6 +86,7 @@ LINES: Mapping[str, Mapping[str, Line]] = {
             "warning", "As many sockets and event streams are `open` as may be; more are refused"
         ),
         "http_request": Line("info", "An answered request; with `ACCESS_LOG=1` only"),
+        "price_sample_failed": Line("error", "A bug met a sample of prices: a gap of its chart"),
         "request_failed": Line("error", "A bug met a request, answered with 500; `exception`"),
         "stream_failed": Line("error", "A bug met an event stream, which is closed"),
         "websocket_failed": Line("error", "A bug met a WebSocket, which is closed"),

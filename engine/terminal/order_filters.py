@@ -20,12 +20,15 @@ def add_filters(parser: argparse.ArgumentParser, prefix: str = "") -> None:
 
 
 def filters_of(args: argparse.Namespace) -> Filters:
-    """The filters that were given; a flag that is absent leaves both kinds."""
+    """The filters that were given; a flag that is absent leaves both kinds.
+
+    An empty text is passed on, and refused: the empty variable of a script must not mean all.
+    """
     flags = {name: True for name in _FLAGS if getattr(args, name, False)}
     return Filters(
-        status=args.status or None,
-        type=args.type or None,
-        token=args.token or None,
-        client_order_id=args.client_order_id or None,
+        status=args.status,
+        type=args.type,
+        token=args.token,
+        client_order_id=args.client_order_id,
         **flags,
     )

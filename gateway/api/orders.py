@@ -41,6 +41,9 @@ APPEND_S = 1.5
 BATCHES_AT_ONCE = 4
 """More wait: the orders of a flood of batches are not all ahead of a cancel."""
 
+INTERNAL = 500
+"""From this status on a problem speaks of the engine, not of the request."""
+
 PARSED_AT_ONCE = 50
 """Orders of a batch that are parsed in one turn of the loop."""
 
@@ -170,8 +173,12 @@ class Orders:
     ) -> dict[str, Any]:
         try:
             earlier = await self._earlier(submission.fact, result)
-        except Problem as conflict:
-            return _rejected(index, conflict)
+        except Problem as problem:
+            if problem.status >= INTERNAL:
+                # Not rejected for good: the name's order exists, and a store did not answer.
+                existing = claim_of(result.duplicate_of).order_id
+                problem = Problem(problem.code, problem.detail, orderId=existing)
+            return _rejected(index, problem)
         if earlier is not None:
             return {"index": index, "status": "pending", "orderId": earlier, "replayed": True}
         _check_written(result)

@@ -12,10 +12,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import structlog
+
 from events.ids import new_order_id
 from events.money import Token, price
 from events.order import Order
 from events.types import Quote
+
+_log = structlog.get_logger()
 
 EVERY_S = 10.0
 """Between two samples of a pair."""
@@ -30,6 +34,12 @@ PAIRS = 8
 """Pairs that are sampled; a further one replaces the pair that was read longest ago."""
 POOLS = 12
 """Pools of a pair that are recorded."""
+LOOKED_AT_S = 60.0
+"""A pair that was read within this time is not replaced by another one."""
+
+SAMPLED_AT_ONCE = 2
+"""Pairs: the quotes of orders and clients come first."""
+
 ASK_S = 5.0
 LEAST_OUT = 1_000_000
 """A sample brings at least so many base units: its price has six digits."""
@@ -85,13 +95,18 @@ class PriceHistory:
         self._read_at: dict[Pair, float] = {}
         self._series: dict[Pair, dict[str, Series]] = {}
         self._amounts: dict[Pair, int] = {}
+        self._turns = asyncio.Semaphore(SAMPLED_AT_ONCE)
 
     async def read(self, pair: Pair) -> Sequence[Series]:
         """The series of a pair, sampled at once where it has none yet."""
+        now = time.monotonic()
         first = pair not in self._read_at
-        self._read_at[pair] = time.monotonic()
-        if len(self._read_at) > PAIRS:
-            self._forget(min(self._read_at, key=lambda known: self._read_at[known]))
+        if first and len(self._read_at) >= PAIRS:
+            oldest = min(self._read_at, key=lambda known: self._read_at[known])
+            if now - self._read_at[oldest] < LOOKED_AT_S:
+                return []  # every pair that is kept is looked at
+            self._forget(oldest)
+        self._read_at[pair] = now
         if first:
             await self._sample(pair)
         return list(self._series.get(pair, {}).values())
@@ -117,10 +132,13 @@ class PriceHistory:
     async def _sample(self, pair: Pair) -> None:
         into, out = self._tokens[pair[0]], self._tokens[pair[1]]
         try:
-            async with asyncio.timeout(ASK_S):
+            async with asyncio.timeout(ASK_S), self._turns:
                 quotes = await self._quotes(pair, into, out)
         except TimeoutError:
             return  # a gap of the chart
+        except Exception:  # one pair must not end the samples of all
+            _log.exception("price_sample_failed", pair="/".join(pair))
+            return
         if pair in self._read_at:
             self.take(pair, quotes, time.time_ns() // 1_000_000)
 

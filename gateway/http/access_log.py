@@ -22,7 +22,7 @@ class AccessLog(AbstractAccessLogger):
         structlog.get_logger().info(
             "http_request",
             method=request.method,
-            path=request.path[:PATH_MAX],
+            path=request.rel_url.raw_path[:PATH_MAX],
             status=response.status,
             duration_ms=round(time * 1000, 3),
             request_id=request_id.of(request),

@@ -23,6 +23,11 @@ class Closeable(Protocol):
 
     address: str
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request of it is being answered."""
+        ...
+
     def hang_up(self) -> None:
         """Closes it at once."""
         ...
@@ -74,7 +79,8 @@ class Connections:
         mine = max(self._idle.values(), key=len, default=None)
         if mine is None:
             return
-        oldest = next(iter(mine))
+        # An answer that is cut off would leave its client without an outcome.
+        oldest = next((known for known in mine if not known.busy), next(iter(mine)))
         self._forget(oldest)
         oldest.hang_up()
         self._closed += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import HttpVersion11, hdrs, web
 
+from gateway.http import request_id
 from gateway.http.problems import Problem
 
 CONTINUE = "100-continue"
@@ -18,7 +19,9 @@ async def answer_expectation(request: web.Request) -> web.StreamResponse | None:
         return None
     expectation = request.headers.get(hdrs.EXPECT, "")
     if expectation.strip().lower() != CONTINUE:
-        return Problem("expectation-failed", f"Expect: {expectation[:100]}").response()
+        problem = Problem("expectation-failed", f"Expect: {expectation[:100]}")
+        with request_id.bound(request):
+            return problem.response()
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # The interim response is not a part of the answer: an unreadable body still gets its problem.
     request.writer.output_size = 0

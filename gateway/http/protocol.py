@@ -69,6 +69,11 @@ class _Protocol(RequestHandler):
         self._clients.closed(self)
         super().connection_lost(exc)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._current_request is not None
+
     def hang_up(self) -> None:
         """Closes the connection at once."""
         if self.transport is not None:

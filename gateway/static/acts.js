@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { confirmed } from "./dialog.js";
 import { toast } from "./notify.js";
 import { count } from "./numbers.js";
+import { may } from "./session.js";
 
 const AT_ONCE = 8;
 const TRIES = 5;
@@ -39,14 +40,17 @@ async function patiently(act) {
   }
 }
 
-/** Cancels each, several at once; how many were cancelled and how many could not be. */
+const nothing = () => ({ cancelled: 0, refused: 0, unknown: 0 });
+
+/** Cancels each, several at once; how many were cancelled, could not be, and of how many that is not known. */
 async function cancelEach(orderIds, reason) {
   const waiting = [...orderIds];
-  const done = { cancelled: 0, refused: 0 };
+  const done = nothing();
+  const failed = (error) => (done[error.status && error.status < 500 ? "refused" : "unknown"] += 1);
   const work = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       const id = next;
-      await patiently(() => api.cancel(id, reason || undefined)).then(() => (done.cancelled += 1), () => (done.refused += 1));
+      await patiently(() => api.cancel(id, reason || undefined)).then(() => (done.cancelled += 1), failed);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
@@ -61,9 +65,10 @@ export async function cancelMany(orderIds) {
 }
 
 export async function cancelAll() {
-  const reason = await confirmed({ title: "Cancel all open orders?", text: "Every open order of this account whose transaction was not sent, also those that are not in the list.", action: "Cancel all open orders", danger: true, reason: "required" });
+  const whose = may("admin") ? "Every open order of all accounts" : "Every open order of this account";
+  const reason = await confirmed({ title: "Cancel all open orders?", text: `${whose} whose transaction was not sent, also those that are not in the list.`, action: "Cancel all open orders", danger: true, reason: "required" });
   if (reason === null) return;
-  const done = { cancelled: 0, refused: 0 };
+  const done = nothing();
   const again = []; // those that the log did not answer about
   try {
     for (let cursor = ""; cursor !== null;) {
@@ -76,14 +81,15 @@ export async function cancelAll() {
       cursor = nextCursor;
     }
     const rest = await cancelEach(again, reason);
-    told({ cancelled: done.cancelled + rest.cancelled, refused: done.refused + rest.refused });
+    told({ cancelled: done.cancelled + rest.cancelled, refused: done.refused + rest.refused, unknown: rest.unknown });
   } catch (error) {
     toast(`${count(done.cancelled)} orders are cancelled, then: ${error.message}`, "bad");
   }
 }
 
-function told({ cancelled, refused }) {
-  toast(`${count(cancelled)} orders are cancelled${refused ? `, ${count(refused)} could not be` : ""}`, refused ? "warn" : "");
+function told({ cancelled, refused, unknown }) {
+  const rest = [refused && `${count(refused)} could not be`, unknown && `the outcome of ${count(unknown)} is unknown: look at the list`].filter(Boolean);
+  toast([`${count(cancelled)} orders are cancelled`, ...rest].join(", "), rest.length ? "warn" : "");
 }
 
 export async function halt() {

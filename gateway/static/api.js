@@ -30,9 +30,10 @@ async function ask(path, options = {}) {
     await key.rejected(used);
     return ask(path, options);
   }
-  const body = await answer.json().catch(() => ({}));
+  const body = await answer.json().catch(() => null);
+  if (answer.ok && !body) throw new Problem(0, { code: "unreachable", detail: "The answer was cut short: it may have been done" });
   // /readyz answers 503 with its own document, not with a Problem.
-  if (!answer.ok && !body.reasons) throw new Problem(answer.status, body);
+  if (!answer.ok && !body?.reasons) throw new Problem(answer.status, body ?? {});
   return body;
 }
 

@@ -235,13 +235,16 @@ export class Form {
   }
 
   refused(error) {
-    if (error.status && error.status < 500) this.pending = null;
+    if (JUDGED.has(error.status)) this.pending = null;
     const unsure = error.status === 0 || error.status >= 500;
     this.faults(Object.fromEntries(error.errors.map(({ pointer, detail }) => [SAME[pointer.slice(1)] ?? pointer.slice(1), detail])));
     const again = unsure ? " Placing it again is safe: it cannot be placed twice." : "";
     $("form-error").textContent = `${error.message}.${again}`.replace("..", ".");
   }
 }
+
+/** Answers that speak about the order itself. After any other one the key stays: an order of an attempt before may exist. */
+const JUDGED = new Set([400, 404, 409, 413, 415, 422]);
 
 /** crypto.randomUUID exists only over https and on localhost. */
 function newKey() {

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from aiohttp import web
 
 from engine.client import (
     Client,
@@ -41,8 +42,12 @@ WRITES: dict[str, Operation] = {
     "submit_batch": lambda client, _: client.submit_batch([ORDER]),
     "cancel": lambda client, order_id: client.cancel(order_id),
     "halt": lambda client, _: client.halt("odd"),
+}
+ONCE: dict[str, Operation] = {
+    "amend": lambda client, order_id: client.amend(order_id, 2, {"targetPrice": "160"}),
     "resume": lambda client, _: client.resume(),
 }
+"""A second time they may undo what another person did since."""
 
 
 @pytest.fixture(autouse=True)
@@ -166,15 +171,16 @@ async def test_an_outcome_that_stays_unclear_is_unknown_and_names_its_key(
         assert (await client.position(), accepted.status) == (1, "pending")
 
 
+@pytest.mark.parametrize("operation", ONCE)
 async def test_what_may_not_be_done_twice_is_unknown_at_once(
-    gateway: Served, proxy: FaultyProxy
+    gateway: Served, proxy: FaultyProxy, operation: str
 ) -> None:
     order_id = await gateway.resting()
     async with patient(proxy) as client:
-        version = (await client.order(order_id)).version
+        assert (await client.order(order_id)).version == 2
         proxy.misbehave(Fault.RESET_AFTER, TIMES)
         with pytest.raises(OutcomeUnknownError):
-            await client.amend(order_id, version, {"targetPrice": "160"})
+            await ONCE[operation](client, order_id)
         assert proxy.left >= TIMES - 1  # the kept connection may have met it
 
 
@@ -185,6 +191,26 @@ async def test_a_page_of_a_stranger_is_refused_where_no_gateway_answered_before(
         proxy.misbehave(Fault.HTML_404, TIMES)
         with pytest.raises(UnreachableError, match="not a gateway"):
             await client.tokens()
+
+
+@pytest.mark.parametrize("operation", WRITES | ONCE)
+async def test_a_change_is_unknown_where_the_answer_has_another_shape(operation: str) -> None:
+    """A newer gateway, or a page of a proxy: it may have been done all the same."""
+
+    async def other(_: web.Request) -> web.Response:
+        return web.json_response({"status": "fine"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", other)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with Client(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+            with pytest.raises(OutcomeUnknownError):
+                await (WRITES | ONCE)[operation](client, "01900000-0000-7000-8000-000000000001")
+    finally:
+        await runner.cleanup()
 
 
 async def collect(source: AsyncIterator[Event], into: list[Event]) -> None:

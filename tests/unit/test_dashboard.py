@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from events.metrics import METERS, Counter
 from gateway.api.metrics import FACTS
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted(DEPLOY.rglob("dashboards/*.json"))
 ALERTS = DEPLOY / "prometheus/alerts.yml"
+YAML_FILES = [ROOT / "compose.yaml", *sorted(DEPLOY.rglob("*.yml"))]
 
 
 def exposed_names() -> set[str]:
@@ -86,13 +88,20 @@ def test_prometheus_asks_every_process_that_compose_runs() -> None:
         assert (ROOT / folder).is_dir(), folder
 
 
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_yaml_file_can_be_read(path: Path) -> None:
+    """A rule file that Prometheus cannot read ends it at start."""
+    documents = list(yaml.safe_load_all(path.read_text()))
+    assert all(isinstance(document, dict) for document in documents)
+
+
 def test_alertmanager_has_one_receiver_whose_webhook_is_a_setting() -> None:
     compose = (ROOT / "compose.yaml").read_text()
     config = (DEPLOY / "alertmanager/alertmanager.yml").read_text()
     assert re.findall(r"- name: (\w+)", config) == ["webhook"]
-    [mounted] = re.findall(r"url_file: /(\w+)", config)
-    assert f"configs: [{mounted}]" in compose
-    assert re.search(rf"{mounted}:\n.*\n +content: \$\{{ALERT_WEBHOOK_URL:-", compose)
+    [file] = re.findall(r"url_file: (/\w+/\w+)", config)
+    assert f'"$$ALERT_WEBHOOK_URL" >{file}' in compose
+    assert "ALERT_WEBHOOK_URL: ${ALERT_WEBHOOK_URL:-" in compose
     assert 'targets: ["alertmanager:9093"]' in (DEPLOY / "prometheus/prometheus.yml").read_text()
 
 

@@ -82,6 +82,17 @@ def test_a_request_may_be_done_unless_the_answer_excludes_it(
 
 
 @pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, True), (302, True), (400, False), (404, False), (408, True), (500, True), (524, True)],
+)
+def test_a_strangers_page_excludes_an_effect_only_where_it_refuses_the_request(
+    status: int, expected: bool
+) -> None:
+    verdict = judge(Answer(status, HTML), reached=False, now_s=NOW_S)
+    assert (verdict.action, verdict.may_be_done) == (Action.STRANGER, expected)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", 0.0),
@@ -97,6 +108,7 @@ def test_a_request_may_be_done_unless_the_answer_excludes_it(
         ("Tue, 01 Dec 2026 11:00:00 GMT", 0.0),
         ("Wed, 01 Dec 2027 12:00:00 GMT", TOLD_MAX_S),
         ("Tue, 99 Dec 2026 12:00:05 GMT", 0.0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0.0),
         ("٣", 0.0),
     ],
 )

@@ -8,6 +8,7 @@ from gateway.http.connections import Connections
 class Client:
     def __init__(self, address: str, connections: Connections) -> None:
         self.address = address
+        self.busy = False
         self.gone = False
         self._connections = connections
         connections.opened(self)
@@ -23,6 +24,14 @@ def test_the_connection_that_stood_still_for_longest_is_closed() -> None:
     connections.moved(first)
     Client("a", connections)
     assert (first.gone, second.gone, third.gone) == (False, True, False)
+
+
+def test_a_connection_whose_request_is_being_answered_stays_while_another_is_idle() -> None:
+    connections = Connections(3)
+    first, second, third = (Client("a", connections) for _ in range(3))
+    first.busy = second.busy = True
+    Client("a", connections)
+    assert (first.gone, second.gone, third.gone) == (False, False, True)
 
 
 def test_the_address_with_the_most_connections_gives_way() -> None:

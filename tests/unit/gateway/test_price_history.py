@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from events.order import Order
 from events.types import Quote
+from gateway.backends import price_history
 from gateway.backends.price_history import COARSE, FINE, PAIRS, PriceHistory, Series
 from gateway.backends.price_history import Point as At
 from tests.support.http.served import TOKENS
@@ -45,12 +48,30 @@ async def test_a_pair_is_sampled_when_it_is_first_read() -> None:
     assert [order.amount_in for order in asked] == [10**9]
 
 
-async def test_the_pair_that_was_read_longest_ago_gives_way() -> None:
+async def test_the_pair_that_was_read_longest_ago_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price_history, "LOOKED_AT_S", 0.0)
     history = PriceHistory(none, {f"T{n}": TOKENS["SOL"] for n in range(PAIRS + 3)}, 0)
     for n in range(PAIRS + 2):
         await history.read((f"T{n}", f"T{n + 1}"))
     assert len(history._read_at) == PAIRS
     assert ("T0", "T1") not in history._read_at
+
+
+async def test_pairs_that_are_looked_at_are_not_replaced() -> None:
+    history = PriceHistory(none, {f"T{n}": TOKENS["SOL"] for n in range(PAIRS + 2)}, 0)
+    for n in range(PAIRS + 1):
+        await history.read((f"T{n}", f"T{n + 1}"))
+    assert [*history._read_at] == [(f"T{n}", f"T{n + 1}") for n in range(PAIRS)]
+
+
+async def test_a_bug_in_the_quotes_of_a_pair_is_a_gap_of_its_chart() -> None:
+    async def fails(_: Order) -> Sequence[Quote]:
+        raise RuntimeError("odd")
+
+    history = PriceHistory(fails, TOKENS, 0)
+    assert await history.read(("SOL", "USDC")) == []
 
 
 async def test_tokens_of_little_worth_are_sampled_in_larger_amounts() -> None:
