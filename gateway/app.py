@@ -23,6 +23,7 @@ from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
 from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
+from gateway.api.order_lookup import OrderWaits
 from gateway.api.order_reads import OrderReads
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
@@ -136,23 +137,26 @@ def _handlers(
         options.explorer,
     )
     sockets = Sockets(log, feed, health, presence, ownership)
+    waits = OrderWaits(log, options.concurrency)
     return Handlers(
         orders=Orders(log, archive, health, tokens=tokens),
         order_reads=OrderReads(
             log,
             archive,
             feed,
+            waits,
             tokens=tokens,
             explorer=explorer,
-            concurrency=options.concurrency,
         ),
-        commands=CommandHandlers(log, archive, health, tokens=tokens, explorer=explorer),
+        commands=CommandHandlers(log, archive, health, waits, tokens=tokens, explorer=explorer),
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
         quotes=Quotes(options.quotes, tokens, log.partition),
         prices=Prices(prices, tokens),
         admin=Admin(log, archive, health),
-        parked=ParkedOrders(log, archive, feed.past, health, options.settles, explorer=explorer),
+        parked=ParkedOrders(
+            log, archive, feed.past, health, options.settles, waits, explorer=explorer
+        ),
         audits=Audits(feed, presence, options.records, explorer),
         health=health,
         metrics=MetricsHandler(log, archive, health, sockets),

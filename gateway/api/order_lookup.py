@@ -1,17 +1,25 @@
-"""Reads one order: from its head in the log or, once that is removed, from the archive."""
+"""What handlers look up: an order, from its head in the log or, once that is removed, from the
+archive; and why orders wait.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
-from events.log import EventLog, order_in
+from events.log import EventLog, LogError, order_in
 from events.order import Order
 from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
 from gateway.http.problems import Problem
 from projections.feed.history_reader import Archive
+from projections.views.orders import waiting_view
+
+WAITING_S = 0.5
+"""How long the log may take to tell why orders wait, which is not worth a failed read."""
 
 
 async def logged(log: EventLog, order_id: str, timeout_s: float = ANSWER_S) -> Order | None:
@@ -54,3 +62,27 @@ async def find_order(log: EventLog, archive: Archive, order_id: str) -> Order | 
             return order
         raise
     return order or await archived(archive, order_id)
+
+
+class OrderWaits:
+    """Asks the log why orders wait."""
+
+    def __init__(self, log: EventLog, concurrency: int) -> None:
+        """`concurrency`: how many orders may be in venue calls at once; 0: any number."""
+        self._log = log
+        self._concurrency = concurrency
+
+    async def views(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
+        """Why each of these orders waits; null for all while the log does not answer."""
+        if all(order.terminal for order in orders):
+            return [None] * len(orders)
+        try:
+            async with asyncio.timeout(WAITING_S):
+                waits = await self._log.why_waiting(orders, concurrency=self._concurrency)
+        except (LogError, TimeoutError):
+            return [None] * len(orders)
+        return [wait and waiting_view(*wait) for wait in waits]
+
+    async def view(self, order: Order) -> dict[str, Any] | None:
+        """Why this order waits."""
+        return (await self.views([order]))[0]

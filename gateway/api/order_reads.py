@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from events.archive import BadCursor, Filters
 from events.commands.idempotency import claim_of
-from events.log import EventLog, LogError
+from events.log import EventLog
 from events.money import Token
 from events.order import Order
-from gateway.api.order_lookup import find_order
+from gateway.api.order_lookup import OrderWaits, find_order
 from gateway.backends.backend_errors import reading_archive, reading_log
 from gateway.http import responses
 from gateway.http.problems import Problem
@@ -27,10 +25,7 @@ from gateway.parsing.parameters import (
 )
 from projections.feed.feed import Feed
 from projections.feed.history_reader import Archive, HistoryGap
-from projections.views.orders import order_view, waiting_view
-
-WAITING_S = 0.5
-"""How long the log may take to tell why orders wait, which is not worth a failed read."""
+from projections.views.orders import order_view
 
 
 class OrderReads:
@@ -41,17 +36,17 @@ class OrderReads:
         log: EventLog,
         archive: Archive,
         feed: Feed,
+        waits: OrderWaits,
         *,
         tokens: Mapping[str, Token],
         explorer: str,
-        concurrency: int,
     ) -> None:
         self._log = log
         self._archive = archive
         self._feed = feed
         self._tokens = tokens
         self._explorer = explorer
-        self._concurrency = concurrency
+        self._waits = waits
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}: from the log's head or, once that is removed, from the archive."""
@@ -60,19 +55,7 @@ class OrderReads:
         order = await find_order(self._log, self._archive, order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
-        [waiting] = await self._why_waiting([order])
-        return responses.order(order, self._explorer, waiting)
-
-    async def _why_waiting(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
-        """Why each of these orders waits; null for all while the log does not answer."""
-        if all(order.terminal for order in orders):
-            return [None] * len(orders)
-        try:
-            async with asyncio.timeout(WAITING_S):
-                waits = await self._log.why_waiting(orders, concurrency=self._concurrency)
-        except (LogError, TimeoutError):
-            return [None] * len(orders)
-        return [wait and waiting_view(*wait) for wait in waits]
+        return responses.order(order, self._explorer, await self._waits.view(order))
 
     async def read_by_client_id(self, request: web.Request) -> web.Response:
         """GET /api/orders/by-client-id/{clientOrderId}: by the log's index of names, which knows an
@@ -88,8 +71,7 @@ class OrderReads:
             order = orders[0] if orders else None
         if order is None:
             raise Problem("unknown-order", f"no order has the clientOrderId {name}")
-        [waiting] = await self._why_waiting([order])
-        return responses.order(order, self._explorer, waiting)
+        return responses.order(order, self._explorer, await self._waits.view(order))
 
     async def _named(self, account: str, client_order_id: str) -> Order | None:
         """The order that the log's index has under this name of an account."""
@@ -129,7 +111,7 @@ class OrderReads:
         content = {
             "orders": [
                 order_view(order, self._explorer, waiting)
-                for order, waiting in zip(orders, await self._why_waiting(orders), strict=True)
+                for order, waiting in zip(orders, await self._waits.views(orders), strict=True)
             ],
             "nextCursor": following,
         }

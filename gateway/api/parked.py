@@ -11,7 +11,7 @@ from events.commands import parked
 from events.commands.parked import History, NotAllowed, NotSettled, Settled
 from events.log import EventLog
 from events.order import Order
-from gateway.api.order_lookup import archived, logged, readable
+from gateway.api.order_lookup import OrderWaits, archived, logged, readable
 from gateway.backends.backend_errors import reading_archive, writing_log
 from gateway.backends.health import Health
 from gateway.http import responses
@@ -58,6 +58,7 @@ class ParkedOrders:
         past: HistoryReader,
         health: Health,
         settles: Settles,
+        waits: OrderWaits,
         *,
         explorer: str,
     ) -> None:
@@ -67,6 +68,7 @@ class ParkedOrders:
         self._health = health
         self._settles = settles
         self._explorer = explorer
+        self._waits = waits
 
     async def settle(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/settle: closes it by the chain's record."""
@@ -142,4 +144,4 @@ class ParkedOrders:
             ) from None
         except HistoryGap as error:
             raise Problem("history-lost", str(error)) from None
-        return responses.order(order, self._explorer)
+        return responses.order(order, self._explorer, await self._waits.view(order))

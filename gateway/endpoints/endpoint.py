@@ -23,6 +23,8 @@ JSON = "application/json"
 LAST_EVENT_ID = "Last-Event-ID"
 
 SWITCHING = 101
+REDIRECTS = 300
+"""The lowest status that is not a success."""
 """The status of an endpoint that becomes a WebSocket."""
 
 GUARDED = ("unauthenticated", "scope-missing", "rate-limited", "log-unavailable")
@@ -103,12 +105,14 @@ class Endpoint(NamedTuple):
     @property
     def streams(self) -> bool:
         """Whether all that it answers with success is a socket or an event stream."""
-        return SWITCHING in self.responses or self.responses[min(self.responses)].media == STREAM
+        successes = [self.responses[status] for status in self.responses if status < REDIRECTS]
+        return SWITCHING in self.responses or STREAM in {answer.media for answer in successes}
 
     @property
     def resumes(self) -> bool:
         """Whether it serves event streams that browsers resume by themselves."""
-        return any(header.name == LAST_EVENT_ID for header in self.headers)
+        named = any(header.name == LAST_EVENT_ID for header in self.headers)
+        return named or STREAM in self.other_media
 
     @property
     def methods(self) -> tuple[str, ...]:

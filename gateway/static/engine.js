@@ -179,7 +179,7 @@ export class EngineView {
 
 /** Replaces what is in a box; a link that has the focus keeps it. */
 function replaceKeepingFocus(box, content) {
-  if (box.innerHTML === content.outerHTML) return;
+  if (box.firstElementChild?.isEqualNode(content)) return;
   const href = box.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   box.replaceChildren(content);
   if (href) [...box.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)?.focus();

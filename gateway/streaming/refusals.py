@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from gateway.http.problems import RETRY_AFTER_S, Problem
+from gateway.middleware.auth import BOUND
 from gateway.streaming.sse import HEADERS, wants_event_stream
 from gateway.streaming.websocket import LATER
 from projections.feed.frames import SSE
@@ -29,4 +30,5 @@ def refuse_stream(request: web.Request, problem: Problem) -> web.Response:
     headers = HEADERS | problem.headers | {hdrs.RETRY_AFTER: retry_after}
     response = web.Response(body=body, headers=headers)
     response.force_close()
+    request[BOUND] = True  # a success in name: it has nothing of any account
     return response

@@ -210,11 +210,11 @@ async def test_a_failed_order_shows_why_in_a_sentence_and_the_quotes_it_had(
     await page.until(f"{STATUS} === 'failed'")
     reason = "document.querySelector('#order .facts .reason')"
     await page.until(f"{reason}?.title === 'no-route'")
-    assert "No pool leads from one token to the other." in await page.eval(f"{reason}.textContent")
+    assert "No route of pools connects the two tokens." in await page.eval(f"{reason}.textContent")
     row = f"document.querySelector('#row-{order_id} [data-column=result] .reason')"
     await page.until(f"{row}.title.startsWith('no-route: ')")
     await page.until("document.querySelectorAll('#order-quotes .refused li').length > 0")
-    assert "No pool" in await page.eval(text("order-quotes"))
+    assert "No route" in await page.eval(text("order-quotes"))
 
 
 async def test_fills_and_failures_are_told(engine: Engine, page: Page) -> None:
@@ -224,7 +224,7 @@ async def test_fills_and_failures_are_told(engine: Engine, page: Page) -> None:
     link = f"document.querySelector('.toast[href$=\"{order_id}\"]')"
     await page.until(f"{link} !== null")
     await engine.submit(key="toasted-failure", tokenOut="NOROUTE")
-    await page.until(f"{toasts}.some((text) => text.startsWith('Failed, SOL → NOROUTE: No pool'))")
+    await page.until(f"{toasts}.some((text) => text.startsWith('Failed, SOL → NOROUTE: No route'))")
     await page.click("#menu > summary")
     await page.tab.uncheck("#notify-toasts")
     await page.until(f"{toasts}.length === 0")

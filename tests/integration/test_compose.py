@@ -38,7 +38,7 @@ def compose_config(**environ: str) -> dict[str, Any]:
 def test_compose_publishes_on_loopback_only_and_pins_every_image() -> None:
     services = compose_config()["services"]
     published = {name for name, service in services.items() if "ports" in service}
-    assert published == {"gateway", "jaeger", "prometheus", "grafana"}
+    assert published == {"gateway", "jaeger", "prometheus", "alertmanager", "grafana"}
     for name in published:
         assert {port["host_ip"] for port in services[name]["ports"]} == {"127.0.0.1"}
     images = {service["image"] for service in services.values()} - {"order-execution-engine"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -33,11 +34,11 @@ async def test_both_documents_are_served_and_every_route_is_in_them(redis_url: s
         assert asyncapi()["asyncapi"].startswith("3.")
         assert gateway.runner.app is not None
         routes = {
-            (route.method, route.resource.canonical)
+            (route.method, re.sub(r":[^}]*}", "}", route.resource.canonical))
             for route in gateway.runner.app.router.routes()
             if route.method != "*" and route.resource is not None
         }
-    assert routes == set(ENDPOINTS)
+    assert routes == {(m, e.path) for e in ENDPOINTS.values() for m in e.methods}
 
 
 async def test_the_page_is_served_under_a_strict_policy(redis_url: str) -> None:

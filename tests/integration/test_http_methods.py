@@ -40,7 +40,12 @@ READ = [endpoint for endpoint in ENDPOINTS.values() if "HEAD" in endpoint.method
 
 def test_streams_alone_have_no_head() -> None:
     without = {e.path for e in ENDPOINTS.values() if e.method == "GET" and "HEAD" not in e.methods}
-    assert without == {"/api/orders/execute", "/api/events", "/api/audit/verify"}
+    assert without == {
+        "/api/orders/execute",
+        "/api/orders/{id}/events/stream",
+        "/api/events",
+        "/api/audit/verify",
+    }
 
 
 @pytest.mark.parametrize("endpoint", READ, ids=lambda endpoint: endpoint.path)
@@ -176,7 +181,8 @@ async def test_what_lowers_risk_has_limits_of_its_own(redis_url: str) -> None:
 async def test_a_browser_survives_the_refusal_of_a_stream(redis_url: str) -> None:
     async with served(redis_url, sockets_max=1) as gateway:
         async with gateway.http.ws_connect(gateway.url + "/api/events"):
-            for path in ("/api/events", f"/api/orders/{await gateway.accepted()}/events"):
+            history = f"/api/orders/{await gateway.accepted()}/events"
+            for path in ("/api/events", history, f"{history}/stream"):
                 wants = {"headers": {"Accept": "text/event-stream"}}
                 status, headers, body = await answer(gateway, "GET", path, **wants)
                 assert (status, headers["Content-Type"]) == (200, "text/event-stream")

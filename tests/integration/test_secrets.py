@@ -63,6 +63,8 @@ VALUES = {
     "API_KEY": f"oee_0123456789ab_{HIDDEN}",
     "SOLANA_KEYPAIR": f"[{', '.join(['201'] * 63)}, {HIDDEN}]",
     "REDIS_URL": f"redis://user:{HIDDEN}@{NOWHERE}/0",
+    "REDIS_PASSWORD": HIDDEN,
+    "DATABASE_PASSWORD": HIDDEN,
     "DATABASE_URL": f"postgresql://user:{HIDDEN}@{NOWHERE}/db",
     "SOLANA_RPC_URL": f"http://{NOWHERE}/{HIDDEN},http://{NOWHERE}/?api-key={HIDDEN}",
     "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://user:{HIDDEN}@{NOWHERE}",
@@ -153,7 +155,7 @@ def test_no_error_about_a_setting_contains_its_secret_value(name: str) -> None:
             text = "".join(traceback.format_exception(error))
             assert HIDDEN not in text, value
             assert name in str(error)
-    assert refused > 3
+    assert refused > 3 or name.endswith("_PASSWORD")  # any text may be a password
 
 
 async def failing(settings: Settings) -> list[str]:

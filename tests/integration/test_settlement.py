@@ -462,7 +462,7 @@ def test_every_place_that_parks_orders_is_listed_and_has_its_note() -> None:
     assert places == [
         "events/order/events/order_parked.py:1",  # the fact itself
         "events/recovery/order_histories.py:1",  # executed on chain by …
-        "stages/runtime/append.py:1",  # an exception, as the next but one
+        "stages/runtime/append.py:2",  # the log line of any; an exception, as the next but one
         "stages/runtime/pipeline.py:1",  # its worker died on it again and again; and exceptions
         "stages/runtime/settle.py:1",  # unreadable head: …
         "stages/triggers/writer.py:1",  # an exception

@@ -39,7 +39,7 @@ BOUNDS = {
     "gateway.backends.engine_status": ("ARCHIVE_S",),
     "gateway.backends.health": ("ASK_S",),
     "gateway.backends.price_history": ("ASK_S",),
-    "gateway.api.order_reads": ("WAITING_S",),
+    "gateway.api.order_lookup": ("WAITING_S",),
     "gateway.api.orders": ("ANSWER_S", "APPEND_S"),
     "gateway.api.metrics": ("ASK_S",),
     "gateway.streaming.websocket": ("ANSWER_S",),

@@ -7,10 +7,14 @@ well. A new endpoint without an entry here fails `test_authorization`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from aiohttp import hdrs
+
 from events.ids import new_order_id
+from gateway.http import request_id
 from tests.support.http.served import GOOD, Served
 
 Key = tuple[str, str]
@@ -140,17 +144,26 @@ async def ask(
     headers = dict(call.headers) | ({"Authorization": f"Bearer {token}"} if token else {})
     url = gateway.url + path_of(path, order_id) + call.query
     async with gateway.http.request(method, url, headers=headers, json=call.body) as answer:
-        endless = answer.status == 101 or answer.content_type == "text/event-stream"
+        stream = answer.content_type == "text/event-stream"
+        # A refusal that may pass is a short stream with the problem: see `streaming.refusals`.
+        refusal = stream and hdrs.RETRY_AFTER in answer.headers
+        endless = answer.status == 101 or (stream and not refusal)
         text = "" if endless else await answer.text()
-        problem = answer.content_type == "application/problem+json"
-        code = str(json.loads(text)["code"]) if problem else ""
-        answered = Answered(answer.status, code, text, dict(answer.headers))
+        status, code = answer.status, ""
+        if refusal:
+            [data] = re.findall("^event: problem\ndata: (.*)$", text, re.MULTILINE)
+            status, code = (json.loads(data)[name] for name in ("status", "code"))
+        elif answer.content_type == "application/problem+json":
+            code = str(json.loads(text)["code"])
+        answered = Answered(status, code, text, dict(answer.headers))
         if endless:
             answer.close()
         return answered
 
 
 def alike(answered: Answered, order_id: str) -> tuple[int, str, dict[str, str]]:
-    """An answer without the id that was asked for."""
-    told = {n: v for n, v in answered.headers.items() if n not in ("Date", "Content-Length")}
-    return answered.status, answered.text.replace(order_id, "ID"), told
+    """An answer without the id that was asked for, and without what differs in any two answers."""
+    headers = {name.title(): value for name, value in answered.headers.items()}
+    own = headers.pop(request_id.HEADER.title())
+    told = {n: v for n, v in headers.items() if n not in ("Date", "Content-Length")}
+    return answered.status, answered.text.replace(order_id, "ID").replace(own, "REQUEST"), told
