@@ -168,7 +168,7 @@ def _revealed(value: object) -> str:
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yields the settings of a file, none where there is no file.
 
-    Raises SettingsError for a name that is no setting, and for a file that cannot be read.
+    Raises SettingsError for an unknown name, and for a file that cannot be read.
     """
     try:
         if not path.is_file():

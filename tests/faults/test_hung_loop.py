@@ -26,7 +26,7 @@ import sys
 from engine.processes import lifecycle
 from engine.settings_loader import load
 lifecycle.HUNG_S, lifecycle.LOOK_S = float(sys.argv[2]), 0.05
-lifecycle.fast_loop()  # its import, which may take long, is no part of what is counted
+lifecycle.fast_loop()  # its import, which may take long, does not count as a hang
 
 async def hangs(stop):
     while True:

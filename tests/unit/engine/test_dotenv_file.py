@@ -142,7 +142,7 @@ def test_settings_come_from_such_a_file(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.symlink_to("/proc/self/mem")  # root may open every file; no one reads address 0
+    path.symlink_to("/proc/self/mem")  # root may open every file, but address 0 is not mapped
     with pytest.raises(SettingsError, match=f"^{path}: Input/output error$"):
         load({}, path)
     path = tmp_path / ("x" * 300)
