@@ -60,7 +60,10 @@ def entries(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
 
 
 def _text(path: Path) -> str:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
     try:
         text = data.decode("utf-16" if data.startswith(_BOMS) else "utf-8-sig")
     except UnicodeDecodeError as error:

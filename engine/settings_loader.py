@@ -79,7 +79,7 @@ def _backends(settings: Settings) -> dict[str, backend_urls.CleanUrl]:
 def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
     """The texts of the settings by variable, those in files of secrets read."""
     environ = os.environ if environ is None else environ
-    results = dict(_read_env_file(env_file, environ)) if env_file and env_file.is_file() else {}
+    results = dict(_read_env_file(env_file, environ)) if env_file else {}
     results |= environ
     for former, name in FORMER_NAMES.items():
         if results.get(former, "").strip():
@@ -154,7 +154,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
     It holds secrets, and is neither logged nor printed; `settings_reference.shown` is for people.
     """
-    return {
+    # The files are read: a NAME_FILE that the child inherits, or has in `.env`, is the same secret.
+    return {f"{name}_FILE": "" for name in _secrets()} | {
         f.name.upper(): text_of(getattr(settings, f.name), _revealed)
         for f in msgspec.structs.fields(settings)
     }
@@ -165,7 +166,15 @@ def _revealed(value: object) -> str:
 
 
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yields the settings of a file. Raises SettingsError for a name that is none."""
+    """Yields the settings of a file, none where there is no file.
+
+    Raises SettingsError for an unknown name, and for a file that cannot be read.
+    """
+    try:
+        if not path.is_file():
+            return
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
     known += [f"{name}_FILE" for name in _secrets()]
     for line, key, value in dotenv_file.entries(path, environ):

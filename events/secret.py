@@ -101,6 +101,7 @@ class SecretUrl(SecretText):
             "://" in self._value
             and bool(parts.scheme)
             and not parts.fragment
+            and "@" not in parts.path + parts.query
             and bool(_HOSTS.fullmatch(hosts))
         )
 

@@ -153,7 +153,7 @@ class Client(Transport):
     async def resume(self, reason: str = "", actor: str = "") -> response_schemas.EngineState:
         """Ends a halt.
 
-        Tried again only where it was not done: somebody may have halted the engine since.
+        Tried again only where it was not done: another client may have halted the engine since.
         """
         answer = await self.ask(
             "POST",

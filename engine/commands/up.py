@@ -20,7 +20,7 @@ from engine import venues
 from engine.composition import stop_times
 from engine.embedded import databases, localnet
 from engine.embedded.backends import options
-from engine.embedded.data_dir import Folder, running
+from engine.embedded.data_dir import Folder, RunState, running
 from engine.processes import file_limit, lifecycle
 from engine.processes.child_log import Rotation
 from engine.processes.lifecycle import hung_s, stop_on_signal
@@ -32,7 +32,7 @@ from engine.settings import Settings
 from engine.settings_loader import environment
 from engine.telemetry import enabled, logging
 from events.order import STAGES
-from events.secret import SecretUrl
+from events.secret import SecretText, SecretUrl
 from events.version import VERSION
 
 if TYPE_CHECKING:  # every process imports this module, and a fifth of its start would be aiohttp
@@ -75,12 +75,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         _claim_port(settings)
         servers = databases.prepare(folder, options(settings))
         stack.callback(servers.clean)
-        ready = msgspec.structs.replace(
-            settings,
-            data_dir=folder.path,
-            redis_url=settings.redis_url or SecretUrl(servers.redis_url),
-            database_url=settings.database_url or SecretUrl(servers.database_url),
-        )
+        ready = msgspec.structs.replace(on_servers(settings, servers), data_dir=folder.path)
         chains = []
         if localnet.runs_here(settings):
             ready = localnet.prepare(ready, folder.path)
@@ -204,8 +199,19 @@ def with_backends(settings: Settings) -> Settings:
         remedy = "start `engine up`, or set REDIS_URL and DATABASE_URL"
         msg = f"no engine runs in {settings.data_dir}: {remedy}"
         raise StartError(msg)
+    return on_servers(settings, record)
+
+
+def on_servers(settings: Settings, servers: databases.Embedded | RunState) -> Settings:
+    """Returns the settings with the URLs of embedded servers where the user has set none.
+
+    A password is kept with the URL that it belongs to: an embedded server has none.
+    """
+    none = SecretText("")
     return msgspec.structs.replace(
         settings,
-        redis_url=settings.redis_url or SecretUrl(record.redis_url),
-        database_url=settings.database_url or SecretUrl(record.database_url),
+        redis_url=settings.redis_url or SecretUrl(servers.redis_url),
+        redis_password=settings.redis_password if settings.redis_url else none,
+        database_url=settings.database_url or SecretUrl(servers.database_url),
+        database_password=settings.database_password if settings.database_url else none,
     )

@@ -1,9 +1,8 @@
-"""The limit of open files of a process and its children (`ulimit -n`)."""
+"""The limit of open files that `engine up` needs (`ulimit -n`)."""
 
 from __future__ import annotations
 
-import resource
-
+from engine.processes.open_files import raise_limit
 from engine.processes.program import StartError
 
 NEEDED = 256
@@ -11,11 +10,8 @@ NEEDED = 256
 
 
 def prepare(needed: int = NEEDED) -> None:
-    """Raises the soft limit to the hard one. Raises StartError where that is not enough."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard >= needed:
-        if soft != hard:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        return
-    msg = f"a process may open {hard} files here, {needed} are needed: ulimit -n {4 * needed}"
-    raise StartError(msg)
+    """Raises the soft limit, which children inherit. Raises StartError where that is too low."""
+    limit = raise_limit()
+    if limit < needed:
+        msg = f"a process may open {limit} files here, {needed} are needed: ulimit -n {4 * needed}"
+        raise StartError(msg)

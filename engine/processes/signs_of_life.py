@@ -71,26 +71,25 @@ class Heart:
         return time.monotonic() - self._beaten_at < BEATS * self._every_s
 
     async def beat(self, settings: Settings, process: str) -> None:
-        """Touches the file again and again, until cancelled; then removes it."""
+        """Counts, and touches the file, again and again until cancelled; then removes the file.
+
+        Only the count is of the event loop. The file is touched in a thread, one at a time: a disk
+        that hangs does not stop the loop, and is not taken for a loop that hangs.
+        """
         self._every_s = settings.heartbeat_ms / 1000
-        path = sign_file(settings, process, os.getpid())
-        file: int | None = None
+        file = _SignFile(sign_file(settings, process, os.getpid()))
+        touch: asyncio.Task[None] | None = None
         try:
             while True:
                 self.beats += 1
                 self._beaten_at = time.monotonic()
-                # A full disk must not end a process that can still finish orders.
-                with contextlib.suppress(OSError):
-                    if file is None:
-                        _sweep(path.parent)
-                        file = _locked(path)
-                    os.utime(file)
+                if touch is None or touch.done():
+                    touch = asyncio.create_task(asyncio.to_thread(file.touch))
                 await asyncio.sleep(self._every_s)
         finally:
-            if file is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                os.close(file)
+            if touch is not None:
+                await asyncio.wait({touch})
+            await asyncio.to_thread(file.remove)
 
 
 HEART = Heart()
@@ -101,15 +100,60 @@ def _folder(settings: Settings) -> Path:
     return settings.data_dir / "alive"
 
 
+class _SignFile:
+    """The file of this process, and its lock. Used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def touch(self) -> None:
+        """Touches the file; creates it where there is none, also where it was removed since."""
+        # A full disk must not end a process that can still finish orders.
+        with contextlib.suppress(OSError):
+            file = self._file
+            if file is None or not _is_at(self._path, file):
+                self._close()
+                _sweep(self._path.parent)
+                file = self._file = _locked(self._path)
+            os.utime(file)
+
+    def remove(self) -> None:
+        """Removes the file, and releases its lock."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _locked(path: Path) -> int:
-    """Creates a file and holds its lock. Another process may sweep it in between: then again."""
+    """Creates a file and holds its lock. Another process may sweep it in between: then again.
+
+    Raises OSError, also where another process holds the lock, which it does for a moment.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_SH)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), path.stat()):
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(path, file):
                 return file
+        except OSError:
+            os.close(file)
+            raise
         os.close(file)
 
 

@@ -132,7 +132,8 @@ class Child:
             touched = alive.stat().st_mtime_ns
             if touched == self._touched and self._still * LOOK_S >= self.program.hung_s:
                 os.utime(alive)  # else it could not show any, however well it is
-                return True
+                # Nor could it on a disk that hung until now: then it gets the full time again.
+                return time.monotonic() - now < LOOK_S
         except OSError:  # it has only begun, or the disk is full or read-only
             touched = 0
         self._still = self._still + 1 if touched and touched == self._touched else 0

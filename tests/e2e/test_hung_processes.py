@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -52,7 +53,11 @@ async def test_one_hung_router_of_two_is_seen_and_the_supervisor_restarts_its_ow
         async with engine.one_more("router") as other:
             await until(lambda: len([sign for sign in routers(engine) if sign.exists]) == 2)
             assert {sign.pid for sign in routers(engine)} == {engine.pid("router"), other.pid}
-            assert (await alive(engine, "router"))[:2] == (0, {"router": True})
+
+            async def both_are_well() -> bool:
+                return (await alive(engine, "router"))[:2] == (0, {"router": True})
+
+            await until(both_are_well)
             hung = engine.kill("router", signal.SIGSTOP)
 
             async def is_seen() -> bool:
@@ -89,21 +94,24 @@ async def test_healthz_of_each_process_is_its_own_and_the_check_of_the_container
 ) -> None:
     port = six_free_ports()
     async with engine_up(short_path, metrics_port=port, heartbeat_ms=HEARTBEAT_MS) as engine:
-        for number in range(6):
-            url = f"http://127.0.0.1:{port + number}/healthz"
+
+        async def is_ok(url: str) -> bool:
             async with engine.http.get(url) as answer:
-                assert (answer.status, await answer.json()) == (HTTPStatus.OK, {"status": "ok"})
-            assert await healthy(port + number)
+                return (answer.status, await answer.json()) == (HTTPStatus.OK, {"status": "ok"})
+
+        for number in range(6):
+            await until(partial(is_ok, f"http://127.0.0.1:{port + number}/healthz"))
+            await until(partial(healthy, port + number))
         assert not await healthy(engine.settings.port + 1), "nothing listens there"
+
+        async def confirmer_is_ill() -> bool:
+            return not await healthy(port + 3)
+
         confirmer = engine.kill("confirmer", signal.SIGSTOP)
         try:
-            assert not await healthy(port + 3)
-            assert await healthy(port), "the router's check is the router's"
+            await until(confirmer_is_ill)
+            await until(partial(healthy, port), "the router's check to be the router's")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(confirmer, signal.SIGCONT)
-
-        async def recovered() -> bool:
-            return await healthy(port + 3)
-
-        await until(recovered)
+        await until(partial(healthy, port + 3))

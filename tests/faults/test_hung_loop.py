@@ -3,42 +3,134 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from engine.processes import lifecycle, metrics_server
-from engine.processes.signs_of_life import Heart, signs
+from engine.processes.signs_of_life import Heart, sign_file, signs
 from engine.settings_loader import load
-from tests.support.waits import HANG_S, until
+from tests.support.waits import HANG_S, holds, pace, until
 
-HANGING = """
-import asyncio, sys
-from pathlib import Path
+HUNG_S = 2.0
+SCRIPT = """
+import sys
 from engine.processes import lifecycle
 from engine.settings_loader import load
-lifecycle.HUNG_S, lifecycle.LOOK_S = 0.4, 0.05
+lifecycle.HUNG_S, lifecycle.LOOK_S = float(sys.argv[2]), 0.05
+lifecycle.fast_loop()  # its import, which may take long, does not count as a hang
 
-async def main(stop):
-    print("here", flush=True)
+async def hangs(stop):
     while True:
         pass
 
+async def works(stop):
+    await stop.wait()
+
 settings = load({"DATA_DIR": sys.argv[1], "HEARTBEAT_MS": "10"}, None)
-lifecycle.serve(settings, "stage router", main)
+sys.exit(lifecycle.serve(settings, "stage router", globals()[sys.argv[3]]))
 """
 
 
-async def test_a_process_whose_loop_hangs_ends_itself_with_a_traceback(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def running(folder: Path, main: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HANGING, str(tmp_path), stderr=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-c", SCRIPT, str(folder), str(HUNG_S), main,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, bytes]:
     _, errors = await asyncio.wait_for(process.communicate(), HANG_S)
-    assert process.returncode == lifecycle.HUNG
+    return process.returncode, errors
+
+
+async def test_a_process_whose_loop_hangs_ends_itself_with_a_traceback(tmp_path: Path) -> None:
+    async with running(tmp_path, "hangs") as process:
+        status, errors = await ended(process)
+    assert status == lifecycle.HUNG
     assert b"process_hung" in errors
-    assert b"in main" in errors, "where it hangs"
+    assert b"in hangs" in errors, "where it hangs"
+
+
+async def test_a_process_that_was_stopped_for_longer_lives_on(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path), "HEARTBEAT_MS": "10"}, None)
+    async with running(tmp_path, "works") as process:
+        for _ in range(3):
+            await until(lambda: any(sign.is_alive(settings) for sign in signs(settings)))
+            process.send_signal(signal.SIGSTOP)
+            await pace(1.2 * HUNG_S)
+            process.send_signal(signal.SIGCONT)
+        await holds(lambda: process.returncode is None, HUNG_S / 2)
+        await until(lambda: any(sign.is_alive(settings) for sign in signs(settings)))
+        process.terminate()
+        assert (await ended(process))[0] == 0
+
+
+async def test_a_disk_that_hangs_ends_no_process(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path), "HEARTBEAT_MS": "10"}, None)
+    # To open a pipe takes until another process opens it too.
+    hanging = tmp_path / "alive/stage-router@here.1"
+    hanging.parent.mkdir()
+    os.mkfifo(hanging)
+    async with running(tmp_path, "works") as process:
+        await until(lambda: is_released(hanging))
+        await until(lambda: [sign.pid for sign in signs(settings)] == [process.pid])
+        os.mkfifo(hanging)
+        sign_file(settings, "stage router", process.pid).unlink()  # made again, after a sweep
+        await holds(lambda: process.returncode is None, 1.5 * HUNG_S)
+        await until(lambda: is_released(hanging))
+        await until(lambda: [sign.pid for sign in signs(settings)] == [process.pid])
+        process.terminate()
+        assert (await ended(process))[0] == 0
+
+
+def is_released(pipe: Path) -> bool:
+    """Whether a process that waits for the other end of a pipe has it, and removed the pipe."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    return not pipe.exists()
+
+
+async def test_a_sign_of_life_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path), "HEARTBEAT_MS": "10"}, None)
+    beating = asyncio.create_task(Heart().beat(settings, "gateway"))
+    await until(lambda: signs(settings))
+    sign_file(settings, "gateway", os.getpid()).unlink()
+    await until(lambda: [sign.exists for sign in signs(settings)] == [True])
+    shutil.rmtree(tmp_path / "alive", ignore_errors=True)
+    await until(lambda: [sign.exists for sign in signs(settings)] == [True])
+    beating.cancel()
+    await asyncio.wait({beating}, timeout=HANG_S)
+    assert signs(settings) == []
+
+
+async def test_a_lock_that_another_process_holds_delays_no_stop(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path), "HEARTBEAT_MS": "10"}, None)
+    path = sign_file(settings, "gateway", os.getpid())
+    path.parent.mkdir()
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        heart = Heart()
+        beating = asyncio.create_task(heart.beat(settings, "gateway"))
+        await until(lambda: heart.beats > 3)
+        beating.cancel()
+        await asyncio.wait({beating}, timeout=HANG_S)
+        assert beating.done()
 
 
 async def test_the_sign_of_a_killed_process_is_told_from_that_of_a_hung_one(

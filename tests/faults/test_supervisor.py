@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from engine.processes import supervisor
-from engine.processes.child_log import Rotation
+from engine.processes.child_log import ChildLog, Rotation
 from engine.processes.program import Program, StartError
 from engine.processes.supervisor import Supervisor
 from tests.support.waits import HANG_S, pace, until
@@ -158,6 +158,30 @@ async def test_a_hung_process_is_killed_and_restarted(
         assert child.pid == first, "one that shows life is left alone"
         os.kill(first, signal.SIGSTOP)
         await until(lambda: child.pid not in (0, first))
+
+
+def test_a_disk_that_hung_is_not_taken_for_a_process_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = tmp_path / "alive"
+    alive.touch()
+    program = replace(script("a", SLEEPER), alive=lambda _: alive, hung_s=2 * supervisor.LOOK_S)
+    child = supervisor.Child(program, ChildLog(tmp_path / "a.log", Rotation(1, 1)), lambda: None)
+    clock_s, hanging_s, touch = [1000.0], [30.0, 0.0], os.utime
+
+    def utime(path: Path) -> None:
+        clock_s[0] += hanging_s.pop(0)
+        touch(path)
+
+    def looked() -> bool:
+        clock_s[0] += supervisor.LOOK_S
+        return child._hangs(1)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock_s[0])
+    monkeypatch.setattr("os.utime", utime)
+    assert [looked() for _ in range(4)] == [False] * 4
+    assert hanging_s == [0.0], "the disk was tried"
+    assert [looked() for _ in range(4)] == [False] * 3 + [True]
 
 
 async def test_process_groups_are_stopped_one_after_another(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -438,8 +438,13 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def engine_up(folder: Path, **changes: Any) -> AsyncIterator[Engine]:
-    """Runs an engine for the length of a block; `folder` becomes its DATA_DIR."""
+async def engine_up(
+    folder: Path, environ: Mapping[str, str] | None = None, /, **changes: Any
+) -> AsyncIterator[Engine]:
+    """Runs an engine for the length of a block; `folder` becomes its DATA_DIR.
+
+    `environ`: variables of `engine up` that stand above those of the settings.
+    """
     settings = settings_for(folder, **changes)
     folder.mkdir(parents=True, exist_ok=True)
     # On a leash: whatever ends the tests ends the engine. Its folder has no .env to read.
@@ -449,7 +454,7 @@ async def engine_up(folder: Path, **changes: Any) -> AsyncIterator[Engine]:
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             cwd=folder,
-            env=os.environ | environment(settings),
+            env=os.environ | environment(settings) | dict(environ or {}),
             start_new_session=True,
         )
     try:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine import backend_urls, shell
+from engine.commands import up
+from engine.embedded.data_dir import RunState
 from engine.setting_parser import SettingsError
 from engine.settings_loader import environment, load, notices
 
@@ -71,6 +73,9 @@ def test_a_redis_url_keeps_what_the_client_takes(
         ("DATABASE_URL", "localhost/engine", "expected a URL"),
         ("DATABASE_URL", "postgresql://a:hunter2@h:x/db", "expected"),
         ("DATABASE_URL", "postgresql://a:hunter2@h:99999/db", "expected a port"),
+        ("DATABASE_URL", "postgresql://a:12?hunter2@h/db", "expected a URL"),
+        ("DATABASE_URL", "postgresql://a:12?hunter2=x@h/db", "expected a URL"),
+        ("DATABASE_URL", "postgresql://a:12/hunter2@h/db", "expected a URL"),
         ("DATABASE_URL", "postgresql://a:hunter2@h/db?sslmode=always", "sslmode: expected one of"),
         ("DATABASE_URL", "postgresql://a:hunter2@h/db?sslmod=require", "the nearest is sslmode"),
         ("DATABASE_URL", "postgresql://a:hunter2@h/db?port=x", "port: expected a port"),
@@ -81,6 +86,8 @@ def test_a_redis_url_keeps_what_the_client_takes(
         ("DATABASE_URL", "postgresql://a:hunter2@h/db?schema=mine", "use search_path"),
         ("REDIS_URL", "http://a:hunter2@h", "expected one of redis://"),
         ("REDIS_URL", "redis+sentinel://a:hunter2@h", "expected one of redis://"),
+        ("REDIS_URL", "redis://:12?hunter2=x@h", "expected a URL"),
+        ("REDIS_URL", "redis://:12/hunter2@h", "expected a URL"),
         ("REDIS_URL", "redis://a:hunter2@h/mine", "number of a database"),
         ("REDIS_URL", "redis://a:hunter2@h:0", "expected a port"),
         ("REDIS_URL", "redis://a:hunter2@h?db=x", "db: expected a whole number"),
@@ -128,6 +135,48 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str) -> None:
     assert getattr(settings, name.lower()).reveal() == secret
     (tmp_path / ".env").write_text(f"{name}_FILE='{tmp_path / 'secret'}'\n")
     assert getattr(load({}, tmp_path / ".env"), name.lower()).reveal() == secret
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "API_KEY",
+        "DATABASE_PASSWORD",
+        "DATABASE_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "REDIS_PASSWORD",
+        "REDIS_URL",
+        "SOLANA_RPC_URL",
+    ],
+)
+def test_a_child_that_inherits_the_name_of_the_file_gets_the_same_settings(
+    tmp_path: Path, name: str
+) -> None:
+    secrets = {"DATABASE_URL": PG, "REDIS_URL": REDIS}
+    http = "http://h" if name.endswith(("ENDPOINT", "RPC_URL")) else "hunter2"
+    (tmp_path / "secret").write_text(secrets.get(name, http))
+    given = {f"{name}_FILE": str(tmp_path / "secret")}
+    settings = load(given, None)
+    assert load(given | environment(settings), None) == settings
+    file = tmp_path / ".env"
+    file.write_text(f"{name}_FILE='{tmp_path / 'secret'}'\n")
+    assert load(environment(load({}, file)), file) == settings
+
+
+def test_a_password_stays_with_the_url_of_the_user_and_not_with_an_embedded_server() -> None:
+    passwords = {"DATABASE_PASSWORD": "pw", "REDIS_PASSWORD": "pw"}
+    embedded = ("unix:///run/valkey.sock", "postgresql://postgres@/db?host=%2Frun")
+    servers = RunState(1, *embedded)
+    inside = up.on_servers(load(passwords, None), servers)
+    child = load(environment(inside), None)
+    assert (child.redis_url.reveal(), child.database_url.reveal()) == embedded
+    for name in ("REDIS", "DATABASE"):
+        url = {"REDIS": REDIS, "DATABASE": PG}[name]
+        settings = up.on_servers(load({**passwords, f"{name}_URL": url}, None), servers)
+        child = load(environment(settings), None)
+        assert getattr(child, f"{name.lower()}_password").reveal() == "pw"
+        urls = (child.redis_url.reveal(), child.database_url.reveal())
+        assert [":pw@" in url for url in urls] == [name == "REDIS", name == "DATABASE"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"two\nlines", b"\xff"])

@@ -138,3 +138,14 @@ def test_settings_come_from_such_a_file(tmp_path: Path) -> None:
     path.write_bytes(b'\xef\xbb\xbfLOG_LEVEL="debug" # loud\r\nPOOLS="my # pools.toml" # mine\r\n')
     settings = load({}, path)
     assert (settings.log_level, settings.pools) == ("debug", "my # pools.toml")
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.symlink_to("/proc/self/mem")  # root may open every file, but address 0 is not mapped
+    with pytest.raises(SettingsError, match=f"^{path}: Input/output error$"):
+        load({}, path)
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(SettingsError, match=f"^{path}: File name too long$"):
+        load({}, path)
+    assert load({}, tmp_path / "missing") == load({}, None)

@@ -6,7 +6,9 @@ import resource
 
 import pytest
 
+from engine.processes import file_limit
 from engine.processes.open_files import OWN, limits, share_out, streams_max
+from engine.processes.program import StartError
 
 
 @pytest.mark.parametrize("limit", [256, 1024, 4096, 20_000, 1 << 20])
@@ -27,3 +29,14 @@ def test_the_limits_of_this_process_are_read() -> None:
     soft, hard = limits()
     assert 0 < soft <= hard
     assert soft <= max(resource.getrlimit(resource.RLIMIT_NOFILE)) or soft == 1 << 20
+
+
+def test_a_limit_that_cannot_be_raised_stays_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refused)
+    file_limit.prepare(256)
+    with pytest.raises(StartError, match="may open 256 files here, 257 are needed"):
+        file_limit.prepare(257)

@@ -147,6 +147,7 @@ def test_secrets_are_compared_by_value_and_are_false_where_there_is_none() -> No
     "url",
     [
         "redis://u:pw#x@h", "redis://u:pw/x@h", "redis://u:pw?x@h", "redis://u:p@h:port",
+        "redis://u:1/x@h", "redis://u:1?x@h", "redis://:1?x=y@h", "postgresql://u:1?x@h/db",
         "postgresql://[u:p@h/db", "u:p@h", "//u:p@h", "pw",
     ],
 )  # fmt: skip
