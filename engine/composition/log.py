@@ -16,6 +16,7 @@ from events.log import (
     INBOX_ORDERS,
     ClusterMismatch,
     EventLog,
+    Full,
     LogTruncated,
     Missing,
     OutcomeUnknown,
@@ -69,7 +70,8 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             raise SettingsError(f"REDIS_URL: {error}") from None
         except ArchiveRejected as error:
             raise SettingsError(f"DATABASE_URL: {error}") from None
-        except (Unavailable, OutcomeUnknown, LogTruncated, ArchiveUnavailable) as error:
+        # `Full`: a server at its limit loads no functions of a new build. Workers drain it.
+        except (Unavailable, OutcomeUnknown, Full, LogTruncated, ArchiveUnavailable) as error:
             quiet = asyncio.get_running_loop().time() - began < QUIET_S
             if quiet and str(error) != waited:
                 structlog.get_logger().info("log_awaited", error=str(error))

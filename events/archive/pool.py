@@ -42,8 +42,7 @@ _REJECTED = (
     asyncpg.InvalidAuthorizationSpecificationError,  # with it: a wrong password
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
-    asyncpg.ProtocolViolationError,  # a pooler that refuses a parameter of the session
-    asyncpg.UndefinedObjectError,  # … or the server: a parameter that it does not have,
+    asyncpg.UndefinedObjectError,  # a parameter of the session that the server does not have,
     asyncpg.InvalidParameterValueError,  # a value of one,
     asyncpg.PostgresSyntaxError,  # or `options`
 )
@@ -57,8 +56,16 @@ class ArchiveRejected(ArchiveUnavailable):
     """Postgres refuses the connection until a person changes its settings or ours."""
 
 
+def _is_rejection(error: Exception) -> bool:
+    """Whether no retry changes this. Pure."""
+    # PgBouncer has one code for all its errors, also for "no more connections allowed".
+    if isinstance(error, asyncpg.ProtocolViolationError):
+        return "startup parameter" in str(error)
+    return isinstance(error, _REJECTED)
+
+
 def _unavailable(error: Exception) -> ArchiveUnavailable:
-    kind = ArchiveRejected if isinstance(error, _REJECTED) else ArchiveUnavailable
+    kind = ArchiveRejected if _is_rejection(error) else ArchiveUnavailable
     text = str(error).partition("\n")[0]
     return kind(f"Postgres: {text or type(error).__name__}")
 

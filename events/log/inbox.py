@@ -136,7 +136,8 @@ class Inbox:
                 self._seen_connects = connects
             return await self._read(count, ">", block_ms=block_ms)
         except ResponseError as error:
-            if "NOGROUP" not in str(error):
+            # XINFO of a missing key has an error of its own.
+            if not any(code in str(error) for code in ("NOGROUP", "no such key")):
                 raise
             await self.open()
             return []

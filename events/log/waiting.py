@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,13 +29,14 @@ from events.streams.damage import UNDECODABLE
 
 PERMIT_STAGES = frozenset({"router", "submitter"})
 """The stages whose orders need one of CONCURRENCY permits."""
-DELAYED_READ = 10_000
-"""Delayed orders of a stage whose reasons are read; those behind count as the last of these."""
+DELAYED_READ = 1000
+"""Delayed orders of a stage whose reasons are read; those behind count as the last of these. Few,
+as the loop of the gateway decodes them."""
 INBOX_READ = 32
 """Inbox entries of a stage that are read, the oldest ones."""
 CANDIDATES = 100
 """Orders of a stage among which the oldest is looked for, of each kind: first in the inbox, next
-due, and created first."""
+due, and of DELAYED_READ created first."""
 LOOKED_UP = 3
 """Of these, how many are looked up in the log."""
 EVENTS_READ = 16
@@ -158,7 +160,7 @@ async def of_stages(
         oldest_s: float | None = 0.0
         if orders:
             candidates = {
-                *in_inbox[:CANDIDATES], *ids[:CANDIDATES], *sorted(ids)[:CANDIDATES],
+                *in_inbox[:CANDIDATES], *ids[:CANDIDATES], *nsmallest(CANDIDATES, ids),
             }  # fmt: skip
             since_us = await _oldest_us(link, reader, keys, stage, sorted(candidates))
             oldest_s = None if since_us is None else max(0.001, now_ms / 1000 - since_us / 1e6)

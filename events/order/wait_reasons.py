@@ -6,6 +6,7 @@ of the due-set, so that every process can read it. The others follow from the or
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 
@@ -67,7 +68,12 @@ assert len(STORED) < SHARE, "a number fits below a millisecond, exactly"
 
 
 def split_score(score: float) -> tuple[int, WaitReason]:
-    """The due time (ms) and the reason of a score; QUEUE where an earlier build stored none."""
+    """The due time (ms) and the reason of a score; QUEUE where an earlier build stored none.
+
+    The time of a damaged score, which is not finite, is 0.
+    """
+    if not math.isfinite(score):
+        return 0, WaitReason.QUEUE
     ms = int(score)
     number = round((score - ms) * SHARE)
     return ms, STORED[number - 1] if 0 < number <= len(STORED) else WaitReason.QUEUE

@@ -32,29 +32,29 @@ async def mend(
     `before`: the checkpoint that the caller read; `after`: the one to write, None to leave it.
     Raises CheckpointConflict where the projector moved it and that matters, or an error of asyncpg.
     """
-    within_s = copy_watchdog.WRITE_S
-    async with (
-        copy_watchdog.aborting_on_disconnect(connection, within_s=within_s),
-        connection.transaction(),
-    ):
+    async with connection.transaction():
         await connection.execute("SELECT FROM checkpoints WHERE name = $1 FOR UPDATE", PROJECTOR)
         now = await load_checkpoint(connection)
         moved = _place(now) != _place(before)
         if moved and (after is not None or drop_after is not None or before is None):
             raise CheckpointConflict
         for start in range(0, len(rows), SLICE):
-            slice_ = rows[start : start + SLICE]
-            positions = [row[0] for row in slice_]
-            await connection.execute(
-                "DELETE FROM events WHERE position = ANY($1::bigint[])", positions
-            )
-            await connection.copy_records_to_table("events", records=slice_, columns=EVENT_COLUMNS)
+            await _replace(connection, rows[start : start + SLICE])
         if strays:
             await connection.execute("DELETE FROM events WHERE position = ANY($1)", strays)
         if drop_after is not None:
             await connection.execute("DELETE FROM events WHERE position > $1", drop_after)
         if after is not None:
             await _put(connection, after)
+
+
+async def _replace(connection: asyncpg.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    # The time limit is for one slice: a repair has any number of them, and deletes any range.
+    async with copy_watchdog.aborting_on_disconnect(connection, within_s=copy_watchdog.WRITE_S):
+        await connection.execute(
+            "DELETE FROM events WHERE position = ANY($1::bigint[])", [row[0] for row in rows]
+        )
+        await connection.copy_records_to_table("events", records=rows, columns=EVENT_COLUMNS)
 
 
 def _place(checkpoint: Checkpoint | None) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ migration that changed is refused.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from importlib import resources
@@ -19,6 +20,10 @@ from events.telemetry.outages import ARCHIVE
 
 CONNECT_S = 2.0
 RETRY_S = 0.5
+ANSWER_S = 10.0
+"""The longest that a short statement takes. A migration itself has no limit: it may be long."""
+TURN_S = 0.1
+"""How often a process asks whether another one still migrates."""
 _ASIDE = "engine_laid_again"
 _LOCK = 0x6F65656D  # "oeem": an advisory lock that no other user of the database takes
 
@@ -45,16 +50,27 @@ def available() -> dict[str, str]:
 async def migrate(connection: asyncpg.Connection) -> list[str]:
     """Applies the missing migrations, one transaction each, and returns their names.
 
-    Safe to call from several processes at once. Raises MigrationError, or an error of asyncpg.
+    Safe to call from several processes at once. Raises MigrationError, TimeoutError where the
+    server falls silent between migrations, or an error of asyncpg.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    await _lock(connection)
     try:
-        await connection.execute(_TABLE)
-        rows = await connection.fetch("SELECT name, sha256 FROM migrations")
+        await connection.execute(_TABLE, timeout=ANSWER_S)
+        rows = await connection.fetch("SELECT name, sha256 FROM migrations", timeout=ANSWER_S)
         return await _apply(connection, {row["name"]: row["sha256"] for row in rows})
     finally:
         if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+            async with asyncio.timeout(ANSWER_S):
+                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _lock(connection: asyncpg.Connection) -> None:
+    """Asks for the lock again and again: a wait would never end on a connection that is silent."""
+    query = "SELECT pg_try_advisory_lock($1)"
+    while True:
+        if await connection.fetchval(query, _LOCK, timeout=ANSWER_S):
+            return
+        await asyncio.sleep(TURN_S)
 
 
 async def _apply(connection: asyncpg.Connection, applied: dict[str, str]) -> list[str]:
@@ -132,20 +148,40 @@ def order_events_statement() -> str:
 
 
 async def migrated(url: SecretUrl | str, stop: asyncio.Event) -> None:
-    """Migrates once Postgres answers, unless `stop` is set before. Raises MigrationError."""
+    """Migrates once Postgres answers. Ends early once `stop` is set, also while another process
+    migrates or a connection is silent. Raises MigrationError.
+    """
     while not stop.is_set():
         try:
             connection = await asyncpg.connect(SecretUrl.of(url).reveal(), timeout=CONNECT_S)
-            try:
-                await migrate(connection)
-            finally:
-                await connection.close()
+            if await _migrate_until(stop, connection):
+                ARCHIVE.over()
+                return
         except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError,
                 asyncpg.PostgresError) as error:  # fmt: skip
             # A login, a grant, a full disk, too many connections: an operator corrects it there
             # and does not restart us, and orders do not wait for it.
             ARCHIVE.failed(error)
             await asyncio.sleep(RETRY_S)
-        else:
-            ARCHIVE.over()
-            return
+
+
+async def _migrate_until(stop: asyncio.Event, connection: asyncpg.Connection) -> bool:
+    """Migrates and closes the connection. Once `stop` is set, it ends the connection, which rolls a
+    migration back, and returns False.
+    """
+    work = asyncio.create_task(migrate(connection))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            return False
+        await work
+        with contextlib.suppress(OSError, asyncpg.InterfaceError):
+            await connection.close(timeout=CONNECT_S)
+        return True
+    finally:
+        # First the connection: a cancelled task would wait for the server's answer to the cancel.
+        connection.terminate()
+        stopped.cancel()
+        work.cancel()
+        await asyncio.gather(work, stopped, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
@@ -484,6 +485,13 @@ BESIDE = [
         lambda x: x.client.zadd(x.keys.expiry, {x.id: 1e300}),
     ),
     beside(
+        "expiry_infinite",
+        "indexes",
+        "list",
+        "resting",
+        lambda x: x.client.zadd(x.keys.expiry, {x.id: math.inf}),
+    ),
+    beside(
         "inbox_gone",
         "indexes",
         "inbox",
@@ -532,6 +540,13 @@ BESIDE = [
         "due",
         "waiting",
         lambda x: x.client.zadd(x.keys.due("builder"), {x.id: 1e300}),
+    ),
+    beside(
+        "due_infinite",
+        "indexes",
+        "due",
+        "waiting",
+        lambda x: x.client.zadd(x.keys.due("builder"), {x.id: math.inf}),
     ),
     beside("due_a_string", "indexes", "type", "", lambda x: put(x.client, x.keys.due("builder"))),
     beside(

@@ -100,3 +100,22 @@ async def test_a_consumer_that_comes_back_after_it_was_deleted_gets_orders_again
     assert await paused.renew() == []
     await paused.close()
     await living.close()
+
+
+async def test_an_inbox_that_disappears_under_the_housekeeping_is_opened_again(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = await consumer(log, "living")
+    look = living._delete_dead
+
+    async def loses_the_key() -> None:
+        await LogServer(log).call("DEL", log.keys.inbox("router"))
+        await look()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(living, "_delete_dead", loses_the_key)
+        assert await living.take(1, block_ms=1) == []
+    order_id = await accepted(log)
+    [message] = await living.take(1, block_ms=30_000)
+    assert message.order_ids == (order_id,)
+    await living.close()

@@ -9,13 +9,16 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import pytest
 import redis.asyncio
 
+from engine.composition import log as composition
 from engine.composition.log import open_log
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.settings_loader import load
-from events.log import EventLog, RedisConnection, Rejected, Unavailable
+from events.log import EventLog, Full, RedisConnection, Rejected, Unavailable
+from events.telemetry.outages import LOG
+from tests.support.log.log_server import LogServer
 from tests.support.processes.proxied import proxied
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, until
 
 HOSTS = ("büro-pc", "my pc", "Bob's PC", "tab\tname", "a%b{c}$d", "x" * 300, "", "caf\udce9")
 
@@ -138,4 +141,30 @@ async def test_a_log_that_is_there_opens_whatever_postgres_refuses(redis_url: st
     settings = load({"REDIS_URL": redis_url, "DATABASE_URL": nowhere}, None)
     log = EventLog(settings.redis_url, build="test")
     assert await open_log(settings, log, asyncio.Event())
+    await log.close()
+
+
+async def test_a_new_build_waits_for_memory_where_the_server_is_full(
+    redis_url: str, admin: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = EventLog(redis_url, build="test")
+    await first.open()
+    await LogServer(first).call("FUNCTION", "FLUSH")  # a new build's functions are not there either
+    await first.close()
+    failures: list[Exception] = []
+    monkeypatch.setattr(composition, "QUIET_S", 0.0)
+    monkeypatch.setattr(LOG, "failed", failures.append)
+    log = EventLog(redis_url, build="test")
+    await admin.config_set("maxmemory", 1)
+    try:
+        opening = asyncio.create_task(
+            open_log(load({"REDIS_URL": redis_url}, None), log, asyncio.Event())
+        )
+        await until(lambda: failures or opening.done(), "the server refuses")
+        assert isinstance(failures[0], Full)
+        assert not opening.done(), opening
+    finally:
+        await admin.config_set("maxmemory", 0)
+    async with asyncio.timeout(HANG_S):
+        assert await opening
     await log.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -67,6 +68,8 @@ def test_a_score_holds_its_time_and_its_reason_exactly() -> None:
         for ms in (1_764_000_000_000, 1_764_000_000_001, 4_102_444_800_999):
             assert split_score(float(repr(ms + NUMBERS[reason] / SHARE))) == (ms, reason)
     assert split_score(1_764_000_000_000.0)[1] is WaitReason.QUEUE, "as earlier builds wrote it"
+    for damaged in (math.inf, -math.inf, math.nan):
+        assert split_score(damaged) == (0, WaitReason.QUEUE)
 
 
 async def test_paced_orders_show_their_age_their_reason_and_their_turn(
@@ -224,3 +227,25 @@ async def test_a_projector_that_stands_at_an_unreadable_event_degrades_the_engin
 def test_only_times_at_which_work_goes_on_are_shown() -> None:
     assert set(STORED) >= DATED
     assert WaitReason.HALT not in DATED
+
+
+async def test_an_order_whose_time_is_damaged_can_be_read(gateway: Served) -> None:
+    order_id = await gateway.accepted()
+    due = gateway.log.keys.due("router")
+    await LogServer(gateway.log).call("ZADD", due, "+inf", order_id)
+    assert (await waiting(gateway, order_id))["reason"] == "queue"
+    assert (await lag(gateway))["reasons"] == {"queue": 1}
+
+
+async def test_delayed_orders_behind_the_first_thousand_count_as_the_last_of_these(
+    gateway: Served,
+) -> None:
+    due = gateway.log.keys.due("router")
+    in_an_hour = time.time_ns() // 1_000_000 + 3_600_000
+    reasons = [WaitReason.BACKOFF] * 100 + [WaitReason.PACING] * 900 + [WaitReason.NODE] * 300
+    scores: list[str | int] = []
+    for number, reason in enumerate(reasons):
+        scores += [repr(in_an_hour + number + NUMBERS[reason] / SHARE), f"order-{number}"]
+    await LogServer(gateway.log).call("ZADD", due, *scores)
+    shown = (await gateway.log.lag())["router"]
+    assert (shown.delayed, shown.reasons) == (1300, {"backoff": 100, "pacing": 1200})

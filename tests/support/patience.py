@@ -29,7 +29,7 @@ BOUNDS = {
     "events.log.redis.link": ("CONNECT_TIMEOUT_S",),
     "events.recovery.log_rebuild": ("ANSWER_S",),
     "projections.feed.ownership": ("LOAD_S",),
-    "projections.postgres.migrate": ("CONNECT_S",),
+    "projections.postgres.migrate": ("ANSWER_S", "CONNECT_S"),
     "projections.postgres.projector": ("ANSWER_S", "CONNECT_S"),
     "gateway.middleware.auth": ("ASK_S",),
     "gateway.api.cancel_amend": ("ACT_S", "LOAD_S", "SEARCH_S"),

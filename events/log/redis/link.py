@@ -18,16 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
-    BusyLoadingError,
-    ClusterDownError,
     InvalidResponse,
-    MasterDownError,
-    MaxConnectionsError,
-    OutOfMemoryError,
-    ReadOnlyError,
+    NoPermissionError,
     RedisError,
     ResponseError,
-    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.maint_notifications import MaintNotificationsConfig
@@ -46,11 +40,12 @@ _NOT_NOW = (
 _NEVER = ("NOPERM", "NOAUTH", "WRONGPASS", "DENIED")
 
 
-_TRANSIENT = (
-    BusyLoadingError, ClusterDownError, MasterDownError, MaxConnectionsError, OutOfMemoryError,
-    ReadOnlyError, TryAgainError,
+_PERMANENT_TEXTS = (
+    "DENIED", "unknown command", "unknown subcommand", "DB index", "invalid DB",
+    "wrong number of arguments", "Client names",
 )  # fmt: skip
-"""Errors at connecting that pass."""
+"""What the other replies at connecting hold where no retry changes them. Servers and proxies have
+many that pass, and name them freely: "max number of clients", "upstream failure"."""
 
 
 class LogError(Exception):
@@ -157,12 +152,15 @@ def _as_log_error(error: ResponseError) -> Exception:
 
 
 def _is_rejection(error: Exception) -> bool:
-    """Whether this is the server's answer to a login, a name or a database that it refuses."""
+    """Whether this is the server's permanent refusal of a login, a name or a database. Pure."""
     if type(error) is RedisConnectionError and isinstance(error.__cause__, RedisError):
         error = error.__cause__  # redis-py wraps the answers of its own login
     if isinstance(error, (AuthenticationError, AuthorizationError)):
         return True
-    return isinstance(error, ResponseError) and not isinstance(error, _TRANSIENT)
+    if not isinstance(error, ResponseError):
+        return False
+    text = str(error)
+    return isinstance(error, NoPermissionError) or any(part in text for part in _PERMANENT_TEXTS)
 
 
 class _Wire(asyncio.Protocol):
