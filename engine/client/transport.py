@@ -191,10 +191,10 @@ class Transport:
         status = outcome.status if isinstance(outcome, Answer) else 0
         refused = verdict.action is Action.REFUSED
         if unclear and (not refused or verdict.may_be_done or stays_unknown(status)):
-            who = f"{self._url} {_words(outcome)}"
+            answer = f"{self._url} {_words(outcome)}"
             if verdict.action is Action.STRANGER:
-                who = f"what answers at {self._url} is not a gateway of this engine"
-            line = f"the outcome is unknown, {who}: {unknown}"
+                answer = f"what answers at {self._url} is not a gateway of this engine"
+            line = f"the outcome is unknown, {answer}: {unknown}"
             order_id = str(body.get("orderId", ""))
             return OutcomeUnknownError(line, idempotency_key=key, order_id=order_id)
         if isinstance(outcome, Answer) and outcome.media == PROBLEM:
