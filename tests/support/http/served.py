@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -152,6 +153,39 @@ class Served(NamedTuple):
         return answer.position
 
 
+class Requests:
+    """The requests that are being answered.
+
+    The server forgets a request whose client went away, while its handler continues. It would open a
+    connection of a log that is closed already.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def middleware(self) -> Any:
+        @web.middleware
+        async def counted(request: web.Request, handler: Any) -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            try:
+                return await handler(request)
+            finally:
+                self._tasks.discard(task)
+
+        return counted
+
+    async def end(self) -> None:
+        """Cancels them and waits for their end."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=HANG_S)
+
+
 @contextlib.asynccontextmanager
 async def served(
     redis_url: str,
@@ -175,8 +209,8 @@ async def served(
     app = make_app(
         GatewayOptions(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)
     )
-    checker = Checker()
-    app.middlewares.append(checker.middleware)
+    checker, requests = Checker(), Requests()
+    app.middlewares.extend((requests.middleware, checker.middleware))
     runner = make_runner(app, connections_max=connections_max)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
@@ -191,6 +225,7 @@ async def served(
                 yield gateway
         finally:
             await runner.cleanup()
+            await requests.end()
             await own.close()
             await log.close()
     faults = checker.faults()
