@@ -156,8 +156,8 @@ class Served(NamedTuple):
 class Requests:
     """The requests that are being answered.
 
-    The server forgets a request whose client went away, while its handler continues. It would open a
-    connection of a log that is closed already.
+    The server forgets a request whose client went away, while its handler continues.
+    Such a handler would open a connection of a log that is closed already.
     """
 
     def __init__(self) -> None:
