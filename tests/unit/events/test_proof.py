@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from events.audit.proof import faults_of, proof_of, summary_of
 from events.hash_chain import GENESIS, decode_batch, new_events
 from events.log import Stored
 from events.order import Order
-from events.types import Event, OrderArmed, Status, TransactionBuilt, encode
+from events.types import (
+    AttemptFailed,
+    Event,
+    Fact,
+    OrderArmed,
+    Status,
+    TransactionBuilt,
+    encode,
+)
 from tests.unit.events.test_order import LIFE
 
 ORDER_ID = "id-1"
@@ -25,9 +33,9 @@ BUILT = next(at for at, fact in enumerate(LIFE) if isinstance(fact, TransactionB
 Shown = dict[str, Any]
 
 
-def proof(order_id: str = ORDER_ID) -> dict[str, Any]:
-    batch = new_events(Order(order_id), GENESIS, LIFE, time_us=1, build="b")
-    records = decode_batch(b"\x96" + b"".join(batch.records))
+def proof(order_id: str = ORDER_ID, life: Sequence[Fact] = LIFE) -> dict[str, Any]:
+    batch = new_events(Order(order_id), GENESIS, life, time_us=1, build="b")
+    records = decode_batch(bytes([0x90 + len(life)]) + b"".join(batch.records))
     history = [Stored(at, 1, record) for at, record in enumerate(records, start=7)]
     document: dict[str, Any] = json.loads(json.dumps(proof_of(order_id, history)))
     return document
@@ -95,6 +103,15 @@ def test_a_proof_that_was_changed_and_rehashed_is_refused(forged: str) -> None:
     document = proof()
     FORGERIES[forged](document["events"])
     assert faults_of(rehashed(document)) != []
+
+
+def test_a_missing_event_is_detected_where_only_the_version_behind_it_shows_it() -> None:
+    failed = AttemptFailed("builder", 1, "node-not-answering", "", 0)
+    document = proof(life=[*LIFE[:BUILT], failed, LIFE[BUILT]])
+    assert faults_of(document) == []
+    del document["events"][BUILT]
+    [fault] = faults_of(rehashed(document))
+    assert "version" in fault
 
 
 @pytest.mark.parametrize("at", range(len(LIFE)))
