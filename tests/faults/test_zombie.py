@@ -209,7 +209,7 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
     settings = settings_for(
         tmp_path,
         redis_url=redis_url,
-        database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: it is not read
+        database_url="postgresql://unknown@127.0.0.1:1/none",  # the log is there: it is not read
         lease_ms=300,
         log_level="debug",
     )

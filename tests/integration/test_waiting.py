@@ -216,7 +216,7 @@ async def test_a_projector_that_stands_at_an_unreadable_event_degrades_the_engin
     await until(is_reported)
 
 
-def test_only_times_at_which_work_goes_on_are_shown() -> None:
+def test_only_times_at_which_work_continues_are_shown() -> None:
     assert set(STORED) >= DATED
     assert WaitReason.HALT not in DATED
 
