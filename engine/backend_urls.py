@@ -142,7 +142,7 @@ _UNSAFE = {
     "servicefile": "write out what it names",
     "sslcrldir": "use sslcrl",
 }
-"""Parameters without which we would connect elsewhere, or less safely."""
+"""Parameters without which a connection would lead elsewhere, or less safely."""
 _HARMLESS = {"schema": "public", "requiressl": "0"}
 """Their values that change nothing."""
 

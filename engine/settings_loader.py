@@ -62,7 +62,7 @@ _BACKENDS = {"database_url": backend_urls.postgres, "redis_url": backend_urls.re
 
 
 def _backends(settings: Settings) -> dict[str, backend_urls.CleanUrl]:
-    """The URLs of the servers as our client libraries take them. Raises SettingsError."""
+    """The URLs of the servers as the client libraries take them. Raises SettingsError."""
     passwords = {
         "database_url": settings.database_password,
         "redis_url": settings.redis_password,
