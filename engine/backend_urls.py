@@ -1,4 +1,4 @@
-"""Reads DATABASE_URL and REDIS_URL at start: what the client libraries cannot use is found then.
+"""Reads DATABASE_URL and REDIS_URL at start: what the client libraries cannot use is refused.
 
 Providers and other tools put parameters into these URLs that asyncpg and redis-py pass to the
 server, or refuse while an order runs. Here each parameter is kept, dropped or refused by a table.
@@ -142,7 +142,7 @@ _UNSAFE = {
     "servicefile": "write out what it names",
     "sslcrldir": "use sslcrl",
 }
-"""Parameters without which we would connect elsewhere, or less safely."""
+"""Parameters without which a connection would lead elsewhere, or less safely."""
 _HARMLESS = {"schema": "public", "requiressl": "0"}
 """Their values that change nothing."""
 

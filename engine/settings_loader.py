@@ -62,7 +62,7 @@ _BACKENDS = {"database_url": backend_urls.postgres, "redis_url": backend_urls.re
 
 
 def _backends(settings: Settings) -> dict[str, backend_urls.CleanUrl]:
-    """The URLs of the servers as our client libraries take them. Raises SettingsError."""
+    """The URLs of the servers as the client libraries take them. Raises SettingsError."""
     passwords = {
         "database_url": settings.database_password,
         "redis_url": settings.redis_password,
@@ -129,7 +129,7 @@ def _check_urls(settings: Settings) -> None:
     try:
         Path(settings.solana_keypair.reveal()).expanduser()
     except RuntimeError:
-        msg = "SOLANA_KEYPAIR: there is no home folder that ~ could mean: write the whole path"
+        msg = "SOLANA_KEYPAIR: ~ has no home folder here: write the whole path"
         raise SettingsError(msg) from None
     collector = settings.otel_exporter_otlp_endpoint
     if collector and not _is_http(collector.reveal()):
@@ -166,7 +166,7 @@ def _revealed(value: object) -> str:
 
 
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yields the settings of a file, none where there is no file.
+    """Yields the settings of a file; none without a file.
 
     Raises SettingsError for an unknown name, and for a file that cannot be read.
     """

@@ -128,7 +128,7 @@ ReasonCode = Literal[
 """A stable code. A new code needs a row in `events.reasons.REASONS`."""
 
 MaybeReason = ReasonCode | Literal[""]
-"""A code, or empty where there is no reason."""
+"""A code, or empty without a reason."""
 
 
 def recorded(text: str) -> ReasonCode:

@@ -21,7 +21,7 @@ T = TypeVar("T", str, bytes)
 
 
 class Secret(Generic[T]):
-    """A value that is not shown. Equal secrets are found to be equal in constant time."""
+    """A value that is not shown. Secrets are compared in constant time."""
 
     __slots__ = ("_value",)
 

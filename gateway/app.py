@@ -23,7 +23,7 @@ from gateway.api.cancel_amend import CommandHandlers
 from gateway.api.console import Console
 from gateway.api.docs import Documents
 from gateway.api.metrics import MetricsHandler
-from gateway.api.order_lookup import OrderWaits
+from gateway.api.order_lookup import OrderViews
 from gateway.api.order_reads import OrderReads
 from gateway.api.orders import Orders
 from gateway.api.parked import ParkedOrders
@@ -130,34 +130,20 @@ def _handlers(
     ownership: Ownership,
     prices: PriceHistory,
 ) -> Handlers:
-    log, archive, tokens, explorer = (
-        options.log,
-        options.archive,
-        options.tokens,
-        options.explorer,
-    )
+    log, archive, tokens = options.log, options.archive, options.tokens
     sockets = Sockets(log, feed, health, presence, ownership)
-    waits = OrderWaits(log, options.concurrency)
+    views = OrderViews(log, options.explorer, options.concurrency)
     return Handlers(
         orders=Orders(log, archive, health, tokens=tokens),
-        order_reads=OrderReads(
-            log,
-            archive,
-            feed,
-            waits,
-            tokens=tokens,
-            explorer=explorer,
-        ),
-        commands=CommandHandlers(log, archive, health, waits, tokens=tokens, explorer=explorer),
+        order_reads=OrderReads(log, archive, feed, views, tokens),
+        commands=CommandHandlers(log, archive, health, views, tokens),
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
         quotes=Quotes(options.quotes, tokens, log.partition),
         prices=Prices(prices, tokens),
         admin=Admin(log, archive, health),
-        parked=ParkedOrders(
-            log, archive, feed.past, health, options.settles, waits, explorer=explorer
-        ),
-        audits=Audits(feed, presence, options.records, explorer),
+        parked=ParkedOrders(log, archive, feed.past, health, options.settles, views),
+        audits=Audits(feed, presence, options.records, options.explorer),
         health=health,
         metrics=MetricsHandler(log, archive, health, sockets),
         console=Console(tokens),

@@ -43,7 +43,7 @@ def begin(order: Order) -> Fact | None:
 def decide(order: Order, quotes: Sequence[Quote]) -> list[Fact]:
     """The route of the best quote, the first of equal ones; or the return to waiting.
 
-    Raises VenueRefusal where there is no acceptable quote.
+    Raises VenueRefusal without an acceptable quote.
     """
     exactly = order.exact_amount_out
     chosen = best_quote.best(quotes, exact_out=exactly is not None)

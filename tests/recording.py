@@ -19,7 +19,8 @@ import pyte
 from pyte.screens import Char
 
 from engine.settings_loader import environment
-from tests.support.processes.engine_up import ENGINE, engine_up
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import engine_up
 from tests.support.processes.terminal import terminal
 
 FILE = Path(__file__).parents[1] / "docs" / "screenshots" / "five-orders.svg"

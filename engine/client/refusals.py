@@ -19,7 +19,7 @@ class OutcomeUnknownError(UnreachableError):
         self.idempotency_key = idempotency_key
         """Submitting the same again under this key returns the order, if there is one."""
         self.order_id = order_id
-        """Under which the order may be found, where the gateway named it."""
+        """Id of an order that may exist, where the gateway named it."""
 
 
 class RefusedError(Exception):

@@ -48,6 +48,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": _settings,
     "docs/reference/failure-reasons.md": markdown.failure_reasons,
     "gateway/static/events.js": markdown.event_names,
+    "gateway/static/readiness.js": markdown.readiness_names,
     "gateway/static/reasons.js": markdown.reason_names,
     "postman_collection.json": collection,
 }

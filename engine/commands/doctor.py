@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Prints what the checks found; returns 1 where something is broken."""
+    """Prints the findings; returns 1 where something is broken."""
     quiet()
     findings = asyncio.run(examine(settings))
     status = next(

@@ -130,7 +130,7 @@ def _announce(url: str) -> None:
 
 
 def _programs(settings: Settings) -> list[list[Program]]:
-    """Returns our own processes; they read the same settings from their environment."""
+    """Returns the processes of the engine; they read the same settings from their environment."""
     # Their lines are JSON in the files; what a terminal shows of them is rendered here.
     environ = {**os.environ, **environment(settings), "LOG_FORMAT": "json"}
     *before, last = PROCESSES
@@ -169,7 +169,7 @@ async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
 
 
 def _claim_port(settings: Settings) -> None:
-    """Finds out before anything is started that the port is taken or the address is not ours."""
+    """Checks before anything starts that the port is free and the address is of this machine."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -181,7 +181,7 @@ def _claim_port(settings: Settings) -> None:
 
 
 def reachable(settings: Settings) -> str:
-    """Returns a URL at which we reach a gateway that listens on HOST and PORT."""
+    """Returns a URL that reaches a gateway that listens on HOST and PORT."""
     host = settings.host
     known = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not a bind
     return f"http://{known.get(host, f'[{host}]' if ':' in host else host)}:{settings.port}"

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.client import Client, RefusedError, UnreachableError
@@ -14,6 +14,7 @@ from engine.client.session import connect, run_with_gateway
 from engine.settings import Settings
 from engine.terminal import event_lines
 from engine.terminal.argument_types import order_id
+from engine.terminal.background import in_background
 from engine.terminal.blockers import told
 from projections.feed.cursors import CursorError, parse_cursor
 from projections.views.event_schemas import Lost
@@ -73,47 +74,31 @@ async def _live(gateway: Client, args: argparse.Namespace) -> int:
                 drawn = table(board, room, time.monotonic(), live.console.width)
                 live.update(drawn, refresh=True)
 
-            async with told(client), drawing(draw), filling(client, board):
+            async with (
+                told(client),
+                in_background(_keep_drawing(draw)),
+                in_background(_keep_filling(client, board)),
+            ):
                 async for event in client.events(after, on_lost=_lost):
                     board.take(event.raw, time.monotonic())
     return 0
 
 
-@contextlib.asynccontextmanager
-async def drawing(draw: Callable[[], None]) -> AsyncIterator[None]:
-    """For the length of a block, draw ten times a second."""
-
-    async def again() -> None:
-        while True:
-            draw()
-            await asyncio.sleep(DRAW_S)
-
-    work = asyncio.create_task(again())
-    try:
-        yield
-    finally:
-        work.cancel()
-        await asyncio.wait([work])
+async def _keep_drawing(draw: Callable[[], None]) -> None:
+    """Draws ten times a second."""
+    while True:
+        draw()
+        await asyncio.sleep(DRAW_S)
 
 
-@contextlib.asynccontextmanager
-async def filling(client: Client, board: "Board") -> AsyncIterator[None]:
-    """For the length of a block, read how orders began that had begun before the first event."""
-
-    async def again() -> None:
-        while True:
-            for order in board.headless():
-                with contextlib.suppress(RefusedError, UnreachableError):
-                    history = await client.history(order)
-                    board.fill(order, [event.raw for event in history])
-            await asyncio.sleep(DRAW_S)
-
-    work = asyncio.create_task(again())
-    try:
-        yield
-    finally:
-        work.cancel()
-        await asyncio.wait([work])
+async def _keep_filling(client: Client, board: "Board") -> None:
+    """Reads how orders began that had begun before the first event."""
+    while True:
+        for order in board.headless():
+            with contextlib.suppress(RefusedError, UnreachableError):
+                history = await client.history(order)
+                board.fill(order, [event.raw for event in history])
+        await asyncio.sleep(DRAW_S)
 
 
 async def _watch(gateway: Client, args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Postgres: whether what it acknowledges stays, and whether our tables are there."""
+"""Postgres: whether what it acknowledges stays, and whether its tables are there."""
 
 from __future__ import annotations
 

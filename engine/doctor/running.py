@@ -14,13 +14,13 @@ from gateway.http.readiness_reasons import REASONS
 
 LOG_OF = "look into logs/{part}.log of DATA_DIR"
 MENDS: Mapping[str, str] = {
-    "log-unavailable": "see what is said of the log server and of `records` above",
+    "log-unavailable": "see the lines of the log server and `records` above",
     "log-full": "raise maxmemory of the log server: VALKEY_MAXMEMORY_MB for the embedded one",
     "log-suspended": "see `records` above",
-    "log-unsafe": "see what is said of the log server above",
+    "log-unsafe": "see the lines of the log server above",
     "log-not-compared": LOG_OF,
     "foreign-entries": "see `records` above",
-    "archive-unavailable": "see what is said of Postgres above",
+    "archive-unavailable": "see the lines of Postgres above",
     "projector-halted": "see `records` above",
     "projector-behind": LOG_OF,
     "projector-age-unknown": "engine audit verify",
@@ -29,10 +29,10 @@ MENDS: Mapping[str, str] = {
     "stage-stuck": LOG_OF,
     "stage-age-unknown": "engine audit verify",
     "watcher-missing": "engine stage watcher",
-    "market-unavailable": "see what is said of the nodes above",
+    "market-unavailable": "see the lines of the nodes above",
 }
-"""One for each reason of /readyz."""
-assert MENDS.keys() == REASONS.keys(), "each reason has one mend"
+"""The remedy for each reason of /readyz, for a reader of the doctor's report."""
+assert MENDS.keys() == REASONS.keys(), "each reason has a remedy"
 UNKNOWN = LOG_OF
 """Of a reason that a newer gateway gives."""
 

@@ -306,7 +306,7 @@ AUDIT = Folder(
         ),
         Step(
             "Its proof", ("GET", "/api/audit/orders/{id}/proof"), (200,),
-            "Its chain, to be checked without us: `engine audit check-proof`.",
+            "Its chain, to be checked without this gateway: `engine audit check-proof`.",
         ),
         Step(
             "All orders by status", ("GET", "/api/audit/state"), (200, 503),

@@ -1,6 +1,6 @@
 """Where the programs of Valkey and Postgres are: in wheels, else on this machine.
 
-The wheels are found without importing them: their launchers create users and open up folders.
+The wheels are located without importing them: their launchers create users and open up folders.
 """
 
 from __future__ import annotations

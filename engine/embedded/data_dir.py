@@ -1,7 +1,7 @@
 """DATA_DIR: who holds it, what is in it, and what runs in it.
 
 The lock is inherited by Valkey and Postgres: it can be taken only once every process is gone
-that may still write the files, however its engine ended. The kernel keeps that record for us.
+that may still write the files, however its engine ended. The kernel keeps that record.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Folder:
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             why = f"{error.filename or self.path}: {error.strerror}"
-            msg = f"DATA_DIR={self.path} cannot be used ({why}): name a folder that we may write to"
+            msg = f"DATA_DIR={self.path} cannot be used ({why}): name a writable folder"
             raise StartError(msg) from None
         try:
             self._take(patience_s=10)

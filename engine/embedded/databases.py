@@ -81,7 +81,7 @@ class Embedded:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Which servers to run, and settings that differ from ours (for tests and benchmarks)."""
+    """Which servers to run, and settings other than the usual ones (in tests and benchmarks)."""
 
     servers: Collection[str] = ("valkey", "postgres")
     valkey: Mapping[str, str] = field(default_factory=dict)

@@ -24,7 +24,7 @@ LONGEST_NAME = ".s.PGSQL.5432.lock"
 def make(path: Path, user: str) -> Path:
     """Returns an empty private folder for sockets: `path`, or another one that it links to then.
 
-    `user`: who has to reach it, besides us. Raises StartError.
+    `user`: who has to reach it, besides this process. Raises StartError.
     """
     remove(path)  # of an engine that was killed
     if _fits(path, user):

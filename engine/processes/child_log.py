@@ -1,6 +1,6 @@
 """The log of a child: what it prints, one JSON object a line, in files of bounded size.
 
-Lines of LOG_LEVEL and above also go to our stderr. Children write to a pipe, so that their files
+Lines of LOG_LEVEL and above also go to stderr. Children write to a pipe, so that their files
 can be renamed while they run.
 """
 

@@ -22,7 +22,7 @@ from engine.settings_loader import notices
 from engine.telemetry import logging
 from events.version import VERSION
 
-# Below the supervisor's patience for one group of processes, so that we end by ourselves.
+# Below the supervisor's patience for one group of processes, so that this process ends by itself.
 STOP_PATIENCE_S = 2.0
 
 HUNG_S = 30.0

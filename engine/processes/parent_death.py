@@ -25,7 +25,7 @@ UNPRIVILEGED_UID = 65534
 # Who a program runs as.
 SELF = "self"  # the user of this process
 NAMESPACE = "namespace"  # root, seen as uid 1000: files stay root's, 0700 folders stay open to us
-DROPPED = "dropped"  # root turned into the user `nobody`, where namespaces are forbidden
+DROPPED = "dropped"  # root became an unprivileged user, where namespaces are forbidden
 
 
 def command(argv: Sequence[str | Path], death: signal.Signals, user: str = SELF) -> list[str]:

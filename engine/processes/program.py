@@ -28,10 +28,10 @@ def _at_once(_pid: int) -> bool:
 class Program:
     """A row of the table of what runs.
 
-    `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is sent by the kernel
-    when we die: SIGKILL for what must not linger, something softer where files want closing.
-    `keep` are file descriptors that it inherits. `cwd` is the folder it starts in; None: ours.
-    `hopeless` is the exit code that no restart mends.
+    `ready(pid)` answers within milliseconds. `stop` asks it to end. `death` is the signal that the
+    kernel sends when the supervisor dies: SIGKILL, or a softer one where files have to be closed.
+    `keep` are file descriptors that it inherits. `cwd` is the folder it starts in; None: that of
+    the supervisor. `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
     last time it is taken to hang.
     """
@@ -50,7 +50,7 @@ class Program:
     hung_s: float = 30.0
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        """Starts it, from the main thread, in a session of its own: Ctrl-C reaches only us."""
+        """Starts it, from the main thread, in a session of its own, which Ctrl-C does not reach."""
         return subprocess.Popen(
             parent_death.command(self.argv, self.death, self.user),
             stdin=subprocess.DEVNULL,

@@ -198,7 +198,7 @@ class Supervisor:
                 child.quiet = False
             if not stop.is_set():
                 announce()
-            # A keeper never ends by itself: one that does has met a bug, and we end with it.
+            # A keeper never ends by itself: one that does has met a bug and ends the supervisor.
             stopped = asyncio.create_task(stop.wait())
             done, _ = await asyncio.wait(
                 {stopped, *self._keepers}, return_when=asyncio.FIRST_COMPLETED

@@ -36,7 +36,7 @@ WAYS = (
     ),
     Way(
         "`executed on chain by …, whose events are lost`",
-        "`engine repair` found it executed by a transaction that the log had lost",
+        "a transaction that the log had lost executed it; `engine repair` parked it",
         "`settle`; nothing else may touch it",
     ),
     Way(

@@ -37,7 +37,7 @@ ORDERS = 500
 """Orders in one query of the chain or the archive."""
 LOCK = 0x6F656566  # "oeef": one repair at a time
 BEHIND_S = 200.0
-"""So far our node may be behind a builder's; what lies further ahead is of another chain."""
+"""So far the node may be behind a builder's; what lies further ahead is of another chain."""
 
 
 class Repaired(NamedTuple):
@@ -92,7 +92,7 @@ class _Fence(NamedTuple):
     """By the monotonic clock, in seconds."""
     finalized: int
     last_height: int
-    """No transaction that our node knew the blockhash of lands above it."""
+    """No transaction that the node knew the blockhash of lands above it."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Turns a line that a child process printed into the fields of a log line. Pure.
 
-Our own processes print JSON. Valkey, Postgres, Python's interpreter and libraries do not; what they
-print becomes the `text` of an event `process_output` with the level that it had there.
+Processes of the engine print JSON. Valkey, Postgres, Python's interpreter and libraries do not;
+what they print becomes the `text` of an event `process_output` with the level that it had there.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ _output = _Output()
 
 
 def forward(fields: dict[str, Any]) -> None:
-    """Writes the line of a child process to stderr, in our format and from our level on."""
+    """Writes the line of a child process to stderr, in this process's format and from its level."""
     _output.write(fields)
 
 
@@ -117,7 +117,7 @@ def stamped(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def scrubbed(line: bytes) -> bytes:
-    """The line of a child without our secrets."""
+    """The line of a child without secrets."""
     return _output.scrub(line.decode(errors="replace")).encode()
 
 

@@ -1,6 +1,6 @@
 """A second net under the type of secrets: what others' words hold of them never reaches a log.
 
-Libraries write what they were given into their errors. The texts of our settings' secrets are known
+Libraries write what they were given into their errors. The texts of the settings' secrets are known
 when logging is set up, so the rendered line is looked through for them once more.
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.client import Client, RefusedError, UnreachableError
+from engine.terminal.background import in_background
 
 LOOK_S = 2.0
 
@@ -29,12 +30,8 @@ def obstacles(ready: dict[str, Any]) -> list[str]:
 async def told(client: Client) -> AsyncIterator[None]:
     """For the length of the block, prints on stderr what holds orders up, whenever it changes."""
     before = await _tell(client, [])
-    work = asyncio.create_task(_keep_telling(client, before))
-    try:
+    async with in_background(_keep_telling(client, before)):
         yield
-    finally:
-        work.cancel()
-        await asyncio.wait([work])
 
 
 async def _keep_telling(client: Client, before: list[str]) -> None:

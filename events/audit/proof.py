@@ -76,7 +76,7 @@ def _shown(stored: Stored) -> dict[str, Any]:
 
 
 def summary_of(document: Mapping[str, Any]) -> ProofSummary:
-    """The summary of a proof in which `faults_of` found nothing."""
+    """The summary of a proof for which `faults_of` is empty."""
     events, status = document["events"], None
     for shown in events:
         status = _status_after(status, shown)

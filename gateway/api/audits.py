@@ -8,26 +8,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from events.audit.proof import proof_of
-from events.log import Stored
 from events.order import fold
 from events.secret import SecretUrl
 from gateway.api.audit_worker import Task, encoded
 from gateway.api.order_lookup import readable
-from gateway.backends.backend_errors import reading_archive, reading_log
+from gateway.backends.order_history import read_history
 from gateway.http import responses
 from gateway.http.problems import SAFE, Problem
 from gateway.parsing.parameter_tables import AT, NONE
 from gateway.parsing.parameters import order_id_of, parse_as_of, reject_unknown_parameters
 from gateway.streaming.connections import ConnectionLimiter
 from projections.feed.feed import Feed
-from projections.feed.history_reader import HistoryGap
 from projections.views.orders import order_view
 
 EVENT_STREAM = {**SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -64,7 +62,7 @@ class Audits:
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, AT)
         position, time_us = parse_as_of(request.query)
-        history = await self._history(order_id)
+        history = await read_history(self._feed.past, order_id)
         known = [
             stored
             for stored in history
@@ -85,7 +83,7 @@ class Audits:
         """GET /api/audit/orders/{id}/proof: its hash chain, to be checked independently."""
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
-        history = await self._history(order_id)
+        history = await read_history(self._feed.past, order_id)
         with readable(order_id):
             document = proof_of(order_id, history)
         name = f'attachment; filename="proof-{order_id}.json"'
@@ -122,16 +120,6 @@ class Audits:
                     raise
                 await _tell(response, "close", {"code": telling.code, "reason": telling.reason})
         return response
-
-    async def _history(self, order_id: str) -> Sequence[Stored]:
-        async with reading_archive(), reading_log():
-            try:
-                stored = await self._feed.past.order(order_id)
-            except HistoryGap as error:
-                raise Problem("history-lost", str(error)) from error
-        if not stored:
-            raise Problem("unknown-order", order_id)
-        return stored
 
     @contextlib.asynccontextmanager
     async def _asked(

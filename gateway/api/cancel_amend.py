@@ -20,7 +20,7 @@ from events.log import EventLog, OrderHead
 from events.money import Token
 from events.order import Order
 from events.types import Status
-from gateway.api.order_lookup import OrderWaits, archived, logged, readable
+from gateway.api.order_lookup import OrderViews, archived, logged, readable
 from gateway.backends.backend_errors import reading_log, writing_log
 from gateway.backends.health import Health
 from gateway.http import responses
@@ -60,17 +60,14 @@ class CommandHandlers:
         log: EventLog,
         archive: Archive,
         health: Health,
-        waits: OrderWaits,
-        *,
+        views: OrderViews,
         tokens: Mapping[str, Token],
-        explorer: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._health = health
+        self._views = views
         self._tokens = tokens
-        self._explorer = explorer
-        self._waits = waits
 
     # -- cancel --------------------------------------------------------------------------------
 
@@ -151,7 +148,7 @@ class CommandHandlers:
                 "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "not-watching"
             )
             raise _refused(code, order)
-        return responses.order(order, self._explorer, await self._waits.view(order))
+        return await self._views.response(order)
 
     async def _amend(self, order_id: str, amendment: Amendment, actor: str) -> CommandResult:
         price, expires = amendment.target_price, amendment.expires_at_us

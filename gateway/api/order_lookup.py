@@ -1,5 +1,5 @@
 """What handlers look up: an order, from its head in the log or, once that is removed, from the
-archive; and why orders wait.
+archive; and how responses show orders.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
 from events.log import EventLog, LogError, order_in
 from events.order import Order
 from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
+from gateway.http import responses
 from gateway.http.problems import Problem
 from projections.feed.history_reader import Archive
-from projections.views.orders import waiting_view
+from projections.views.orders import order_view, waiting_view
 
 WAITING_S = 0.5
 """How long the log may take to tell why orders wait, which is not worth a failed read."""
@@ -64,15 +66,29 @@ async def find_order(log: EventLog, archive: Archive, order_id: str) -> Order | 
     return order or await archived(archive, order_id)
 
 
-class OrderWaits:
-    """Asks the log why orders wait."""
+class OrderViews:
+    """Orders as responses show them: with why they wait, which the log knows."""
 
-    def __init__(self, log: EventLog, concurrency: int) -> None:
+    def __init__(self, log: EventLog, explorer: str, concurrency: int) -> None:
         """`concurrency`: how many orders may be in venue calls at once; 0: any number."""
         self._log = log
+        self._explorer = explorer
         self._concurrency = concurrency
 
-    async def views(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
+    async def response(self, order: Order) -> web.Response:
+        """The response that shows this order."""
+        [waiting] = await self._waits([order])
+        return responses.order(order, self._explorer, waiting)
+
+    async def views(self, orders: Sequence[Order]) -> list[dict[str, Any]]:
+        """Orders as a list shows them."""
+        waits = await self._waits(orders)
+        return [
+            order_view(order, self._explorer, waiting)
+            for order, waiting in zip(orders, waits, strict=True)
+        ]
+
+    async def _waits(self, orders: Sequence[Order]) -> list[dict[str, Any] | None]:
         """Why each of these orders waits; null for all while the log does not answer."""
         if all(order.terminal for order in orders):
             return [None] * len(orders)
@@ -82,7 +98,3 @@ class OrderWaits:
         except (LogError, TimeoutError):
             return [None] * len(orders)
         return [wait and waiting_view(*wait) for wait in waits]
-
-    async def view(self, order: Order) -> dict[str, Any] | None:
-        """Why this order waits."""
-        return (await self.views([order]))[0]

@@ -11,8 +11,9 @@ from events.commands.idempotency import claim_of
 from events.log import EventLog
 from events.money import Token
 from events.order import Order
-from gateway.api.order_lookup import OrderWaits, find_order
+from gateway.api.order_lookup import OrderViews, find_order
 from gateway.backends.backend_errors import reading_archive, reading_log
+from gateway.backends.order_history import read_history
 from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.middleware.auth import own_account, visible_account
@@ -24,8 +25,7 @@ from gateway.parsing.parameters import (
     reject_unknown_parameters,
 )
 from projections.feed.feed import Feed
-from projections.feed.history_reader import Archive, HistoryGap
-from projections.views.orders import order_view
+from projections.feed.history_reader import Archive
 
 
 class OrderReads:
@@ -36,17 +36,14 @@ class OrderReads:
         log: EventLog,
         archive: Archive,
         feed: Feed,
-        waits: OrderWaits,
-        *,
+        views: OrderViews,
         tokens: Mapping[str, Token],
-        explorer: str,
     ) -> None:
         self._log = log
         self._archive = archive
         self._feed = feed
+        self._views = views
         self._tokens = tokens
-        self._explorer = explorer
-        self._waits = waits
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/orders/{id}: from the log's head or, once that is removed, from the archive."""
@@ -55,7 +52,7 @@ class OrderReads:
         order = await find_order(self._log, self._archive, order_id)
         if order is None:
             raise Problem("unknown-order", order_id)
-        return responses.order(order, self._explorer, await self._waits.view(order))
+        return await self._views.response(order)
 
     async def read_by_client_id(self, request: web.Request) -> web.Response:
         """GET /api/orders/by-client-id/{clientOrderId}: by the log's index of names, which knows an
@@ -71,7 +68,7 @@ class OrderReads:
             order = orders[0] if orders else None
         if order is None:
             raise Problem("unknown-order", f"no order has the clientOrderId {name}")
-        return responses.order(order, self._explorer, await self._waits.view(order))
+        return await self._views.response(order)
 
     async def _named(self, account: str, client_order_id: str) -> Order | None:
         """The order that the log's index has under this name of an account."""
@@ -88,15 +85,8 @@ class OrderReads:
         """GET /api/orders/{id}/events: each event with position, time and hash."""
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
-        async with reading_archive(), reading_log():
-            try:
-                stored = await self._feed.past.order(order_id)
-            except HistoryGap as error:
-                raise Problem("history-lost", str(error)) from error
-        frames = self._feed.frames(stored)
-        if not frames:
-            raise Problem("unknown-order", order_id)
-        events = [frame.view for frame in frames]
+        stored = await read_history(self._feed.past, order_id)
+        events = [frame.view for frame in self._feed.frames(stored)]
         return responses.json_response({"orderId": order_id, "events": events})
 
     async def list(self, request: web.Request) -> web.Response:
@@ -108,11 +98,5 @@ class OrderReads:
                 orders, following = await self._archive.find(filters, limit=limit, cursor=cursor)
             except BadCursor as error:
                 raise Problem("malformed-cursor", str(error), parameter="cursor") from None
-        content = {
-            "orders": [
-                order_view(order, self._explorer, waiting)
-                for order, waiting in zip(orders, await self._waits.views(orders), strict=True)
-            ],
-            "nextCursor": following,
-        }
+        content = {"orders": await self._views.views(orders), "nextCursor": following}
         return responses.json_response(content)

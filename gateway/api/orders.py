@@ -1,7 +1,7 @@
 """Orders over HTTP: submit one or many.
 
 A 2xx means that the order is durably in the log. When that is unknown, the response is
-`outcome-unknown` with the id under which the order may be found.
+`outcome-unknown` with the id that the order has if it was accepted.
 """
 
 from __future__ import annotations

@@ -11,10 +11,9 @@ from events.commands import parked
 from events.commands.parked import History, NotAllowed, NotSettled, Settled
 from events.log import EventLog
 from events.order import Order
-from gateway.api.order_lookup import OrderWaits, archived, logged, readable
+from gateway.api.order_lookup import OrderViews, archived, logged, readable
 from gateway.backends.backend_errors import reading_archive, writing_log
 from gateway.backends.health import Health
-from gateway.http import responses
 from gateway.http.problems import Problem
 from gateway.middleware.auth import actor_name
 from gateway.middleware.origin import OriginGuard
@@ -58,17 +57,14 @@ class ParkedOrders:
         past: HistoryReader,
         health: Health,
         settles: Settles,
-        waits: OrderWaits,
-        *,
-        explorer: str,
+        views: OrderViews,
     ) -> None:
         self._log = log
         self._archive = archive
         self._past = past
         self._health = health
         self._settles = settles
-        self._explorer = explorer
-        self._waits = waits
+        self._views = views
 
     async def settle(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/settle: closes it by the chain's record."""
@@ -144,4 +140,4 @@ class ParkedOrders:
             ) from None
         except HistoryGap as error:
             raise Problem("history-lost", str(error)) from None
-        return responses.order(order, self._explorer, await self._waits.view(order))
+        return await self._views.response(order)

@@ -37,7 +37,7 @@ ENDPOINTS = (
         description="The hash chain of an order with the exact bytes of its events.",
         responses={
             200: Response(
-                "A document that can be checked without us", response_schemas.Proof, (_FILE,)
+                "A document to be checked without this gateway", response_schemas.Proof, (_FILE,)
             )
         },
         problems=(*LOOKUP, *READ, "history-lost"),

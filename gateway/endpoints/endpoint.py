@@ -62,7 +62,7 @@ class Response(NamedTuple):
     shape: type[Shape] | str | None = None
     headers: tuple[Header, ...] = ()
     media: str = JSON
-    """Empty where there is no body."""
+    """Empty without a body."""
 
 
 class Endpoint(NamedTuple):
@@ -148,11 +148,11 @@ def _faults(endpoint: Endpoint) -> Iterator[str]:
     if unknown := set(endpoint.problems) - CODES.keys():
         yield f"unknown problem codes: {', '.join(sorted(unknown))}"
     if endpoint.tag not in TAGS:
-        yield f"there is no tag {endpoint.tag}"
+        yield f"unknown tag: {endpoint.tag}"
     if endpoint.body and endpoint.body not in body_schemas():
-        yield f"there is no body schema {endpoint.body}"
+        yield f"unknown body schema: {endpoint.body}"
     shapes = {response.shape for response in endpoint.responses.values()}
     for name in sorted(shape for shape in shapes if isinstance(shape, str) and shape != HISTORY):
-        yield f"there is no response schema {name}"
+        yield f"unknown response schema: {name}"
     if unknown := set(endpoint.required) - set(endpoint.query or ()):
         yield f"required parameters that are not in its query: {', '.join(sorted(unknown))}"

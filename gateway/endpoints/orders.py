@@ -130,7 +130,7 @@ ENDPOINTS = (
         description="Cancels all open orders that match the filters, a page at a time. Without a"
         " filter, `all=true` is required.",
         responses={
-            200: Response("One result an order that was found", response_schemas.CancelResults)
+            200: Response("One result for each matching order", response_schemas.CancelResults)
         },
         problems=(
             "malformed-parameter",

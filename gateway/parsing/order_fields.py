@@ -182,7 +182,7 @@ ORDER_FIELDS: tuple[OrderField, ...] = (
         _token,
         {
             "type": "string",
-            "description": "The symbol or the mint of the token that is wanted.",
+            "description": "The symbol or the mint of the token to buy.",
         },
         _tokens_differ,
         required=True,

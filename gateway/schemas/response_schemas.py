@@ -124,7 +124,7 @@ class CancelResult(Shape):
 
 
 class CancelResults(Shape):
-    """One result an order that was found, and where to continue."""
+    """One result for each matching order, and where to continue."""
 
     results: list[CancelResult]
     next_cursor: NextCursor | None
@@ -180,7 +180,7 @@ class ProofEvent(Shape):
     event: str
     hash: str
     body: Annotated[str, Meta(description="base64 of the exact bytes")] | None
-    withheld: Annotated[str, Meta(description="Why there is no body.")] | UnsetType = UNSET
+    withheld: Annotated[str, Meta(description="Why the body is withheld.")] | UnsetType = UNSET
     body_hash: (
         Annotated[str, Meta(description="SHA-256 of the bytes, where they are withheld.")]
         | UnsetType

@@ -131,7 +131,7 @@ MEANINGS: dict[str, str] = {
     "title": "What the code means; it does not change from one request to another.",
     "token": "The symbol of the token.",
     "tokenIn": "The symbol of the token that is given.",
-    "tokenOut": "The symbol of the token that is wanted.",
+    "tokenOut": "The symbol of the token to buy.",
     "tokens": "Every token that orders may name.",
     "transactionVersion": "The newest version number of transactions that the cluster takes.",
     "transferFeeIn": "What the mint withholds of amountIn, in whole tokens of tokenIn.",
@@ -144,7 +144,7 @@ MEANINGS: dict[str, str] = {
     "waiting": "The number of orders that are delayed until a time.",
     "warnings": "What the issuers of the route's tokens may do to them.",
     "why": "Why this route is the best one.",
-    "withheld": "Why there is no body.",
+    "withheld": "Why the body is withheld.",
     # Where a name means something else.
     "AmendRequest.expiresAt": "The new expiry: ISO 8601 with a zone, or Unix milliseconds; null"
     " takes the expiry away.",
@@ -230,7 +230,7 @@ _REQUESTED: dict[str, str] = {
     "maxAmountIn": "With exactOut: most whole tokens of tokenIn; instead of `slippageBps`.",
     "minAmountOut": "Least whole tokens of tokenOut; instead of `slippageBps`.",
     "tokenIn": "The symbol or the mint of the token that is given.",
-    "tokenOut": "The symbol or the mint of the token that is wanted.",
+    "tokenOut": "The symbol or the mint of the token to buy.",
     "swapMode": "Which side of the swap `amount` fixes; default: exactIn.",
 }
 

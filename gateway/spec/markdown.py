@@ -15,6 +15,7 @@ from events.types import FACTS
 from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http.problems import CODES, RETRY_AFTER_S
+from gateway.http.readiness_reasons import REASONS as READINESS_REASONS
 from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
 from projections.views.enums import FOLLOW_CODES, LOST_CODES
@@ -60,6 +61,15 @@ def errors() -> str:
         + "\n## Why an order is parked\n"
         "`parked` of an order, and `code` of `OrderParked`.\n\n"
         + table(["code", "meaning"], [[f"`{c}`", kind.sentence] for c, kind in PARKED.items()])
+        + "\n## Codes of /readyz\n"
+        "`codes` of `/readyz`, by part of the engine.\n\n"
+        + table(
+            ["code", "meaning", "alert", "what to do"],
+            [
+                [f"`{code}`", row.text, f"`{row.alert}`", row.action]
+                for code, row in READINESS_REASONS.items()
+            ],
+        )
         + "\n## Warnings of tokens\n"
         "`warnings` of quotes and orders name what a token's own program permits its issuer to do,"
         " with the token's symbol.\nThey stop nothing.\n\n"
@@ -222,6 +232,18 @@ def reason_names() -> str:
         " Made by `engine docs --write`.\n"
         + _javascript("SENTENCES", sentences)
         + _javascript("HINTS", hints)
+    )
+
+
+def readiness_names() -> str:
+    """The reasons of /readyz as the console imports them: code, alert rule and what to do."""
+    alerts = {code: row.alert for code, row in READINESS_REASONS.items()}
+    actions = {code: row.action.replace("`", "") for code, row in READINESS_REASONS.items()}
+    return (
+        "// The reasons of /readyz: the alert rule of each, and what an operator does about it."
+        " Made by `engine docs --write`.\n"
+        + _javascript("ALERTS", alerts)
+        + _javascript("ACTIONS", actions)
     )
 
 

@@ -46,12 +46,12 @@ export class Attention {
   draw() {
     $("halt").hidden = !may("admin") || this.halted !== false;
     $("resume").hidden = !may("admin") || !this.halted;
-    const found = { parked: 0, "in doubt": 0 };
-    for (const order of this.store.orders.values()) if (troubleOf(order)) found[troubleOf(order)] += 1;
-    const text = JSON.stringify(found);
+    const counts = { parked: 0, "in doubt": 0 };
+    for (const order of this.store.orders.values()) if (troubleOf(order)) counts[troubleOf(order)] += 1;
+    const text = JSON.stringify(counts);
     if (text === this.text) return;
     this.text = text;
-    const lines = Object.entries(found).filter(([, many]) => many).map(([kind, many]) => el("span", {}, `${count(many)} ${many === 1 ? "order" : "orders"} ${KINDS[kind]} `, el("button", { type: "button", class: "plain tight", onclick: () => this.show(kind) }, "Show")));
+    const lines = Object.entries(counts).filter(([, many]) => many).map(([kind, many]) => el("span", {}, `${count(many)} ${many === 1 ? "order" : "orders"} ${KINDS[kind]} `, el("button", { type: "button", class: "plain tight", onclick: () => this.show(kind) }, "Show")));
     $("attention").replaceChildren(...lines);
     $("attention").hidden = !lines.length;
   }

@@ -50,13 +50,13 @@ export class AuditView {
   /** `orderId` and the position in the address are taken over. */
   async open(orderId) {
     if (orderId) $("audit-order").value = decodeURIComponent(orderId);
-    const wanted = positionOf(decodeURIComponent(location.hash.split("/")[3] ?? ""));
+    const position = positionOf(decodeURIComponent(location.hash.split("/")[3] ?? ""));
     try {
       const { log } = await api.ready();
       const slider = $("audit-at");
-      slider.max = Math.max(log.position ?? 0, wanted ?? 0);
+      slider.max = Math.max(log.position ?? 0, position ?? 0);
       slider.min = Math.min(1, slider.max);
-      if (wanted) this.put(wanted);
+      if (position) this.put(position);
       else if (this.following) this.put(Number(slider.max));
       this.message("");
     } catch (error) {
@@ -158,7 +158,7 @@ export class AuditView {
     const asked = ++this.asked;
     this.busy(true);
     try {
-      const content = order ? await this.one(order, at, other) : await this.all(at, other, asked);
+      const content = order ? await this.stateOf(order, at, other) : await this.all(at, other, asked);
       if (asked === this.asked) this.fill(content());
     } catch (error) {
       if (asked === this.asked) this.fill(el("p", { class: "error", role: "alert" }, error.message));
@@ -178,8 +178,8 @@ export class AuditView {
 
   /** The state of all orders. */
   counted(at, asked) {
-    const wanted = () => asked === this.asked;
-    return inTurn(() => api.stateAt(at), wanted, (error) => wanted() && this.message(`${error.message}. This one waits.`));
+    const current = () => asked === this.asked;
+    return inTurn(() => api.stateAt(at), current, (error) => current() && this.message(`${error.message}. This one waits.`));
   }
 
   async all(at, compare, asked) {
@@ -193,7 +193,7 @@ export class AuditView {
     };
   }
 
-  async one(order, at, compare) {
+  async stateOf(order, at, compare) {
     const [state, other, proof] = await Promise.all([api.orderAt(order, at), compare && api.orderAt(order, compare), this.proof(order)]);
     const hash = proof?.events.find((event) => event.position === state.position)?.hash;
     return () => {

@@ -6,17 +6,17 @@ const BUSY = "audit-busy";
 let last = Promise.resolve();
 
 /**
- * Runs `work` after the audits before it. `wanted` tells whether its result is still wanted: if
+ * Runs `work` after the audits before it. `current` tells whether its result is still shown: if
  * not, nothing is asked and the promise is rejected. `busy` is called while another page's audit runs.
  */
-export async function inTurn(work, wanted = () => true, busy = () => {}) {
+export async function inTurn(work, current = () => true, busy = () => {}) {
   const before = last;
   let end;
   last = new Promise((done) => (end = done));
   await before;
   try {
     for (;;) {
-      if (!wanted()) throw new Error("not wanted any more");
+      if (!current()) throw new Error("replaced by a newer request");
       try {
         return await work();
       } catch (error) {

@@ -1,4 +1,4 @@
-// Verification of all records, with progress and a table of what was found.
+// Verification of all records, with progress and a table of its findings.
 
 import * as api from "./api.js";
 import { inTurn } from "./audit_turn.js";

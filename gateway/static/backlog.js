@@ -3,6 +3,7 @@
 import { badge, el } from "./dom.js";
 import { explained } from "./explain.js";
 import { count } from "./numbers.js";
+import { typeOf } from "./order_types.js";
 import { ENDED } from "./store.js";
 import { ago, duration, span } from "./times.js";
 
@@ -14,7 +15,7 @@ const STAGE_OF = { pending: "router", routing: "router", building: "builder", su
 
 /** The stage at which an order stands, by its status, as the engine's table of next stages has it. */
 export function stageOf(order) {
-  if (order.status === "pending" && order.type !== "market") return "watcher";
+  if (order.status === "pending" && !typeOf(order.type).immediate) return "watcher";
   return order.status === "building" && order.signature ? "submitter" : STAGE_OF[order.status] ?? "";
 }
 

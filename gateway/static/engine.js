@@ -45,8 +45,8 @@ export class EngineView {
     if (this.counts.size > 2 * SECONDS) for (const old of this.counts.keys()) if (old < second - SECONDS) this.counts.delete(old);
     this.latency.take(frame);
     this.failures.take(frame);
-    const who = writer(frame);
-    if (who) this.written.push([second, who]);
+    const service = writer(frame);
+    if (service) this.written.push([second, service]);
     if (this.written.length > 20000) this.written.splice(0, 10000);
     if (frame.status === "halted" || frame.status === "running") this.ask();
   }
@@ -152,7 +152,7 @@ export class EngineView {
     const from = Date.now() / 1000 - RATE_S;
     this.written = this.written.filter(([second]) => second >= from);
     const facts = {};
-    for (const [, who] of this.written) facts[who] = { rate: (facts[who]?.rate ?? 0) + 1 / RATE_S };
+    for (const [, service] of this.written) facts[service] = { rate: (facts[service]?.rate ?? 0) + 1 / RATE_S };
     for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${count(lag.orders)} wait${typeof lag.seconds === "number" ? `, ${span(1000 * lag.seconds)}` : ""}` : "", why: why(lag) };
     const behind = seen.lag?.projection;
     facts.projector = { rate: this.projecting(), lag: behind?.events ? `${count(behind.events)} behind` : "" };

@@ -94,7 +94,7 @@ export class MarketView {
 
   past({ series, amount }) {
     this.base = amount ?? "1";
-    for (const one of series) this.line(one).points.push(...one.points.map(({ timeMs, price }) => [timeMs, approximate(price)]));
+    for (const pool of series) this.line(pool).points.push(...pool.points.map(({ timeMs, price }) => [timeMs, approximate(price)]));
     this.loaded = true;
   }
 

@@ -7,12 +7,12 @@ const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
 /** name -> [{labels, value}]. */
 export function parsed(text) {
-  const found = new Map();
+  const families = new Map();
   for (const [, name, labels = "", value] of text.matchAll(LINE)) {
-    if (!found.has(name)) found.set(name, []);
-    found.get(name).push({ labels: Object.fromEntries(Array.from(labels.matchAll(LABEL), ([, label, is]) => [label, is])), value: Number(value) });
+    if (!families.has(name)) families.set(name, []);
+    families.get(name).push({ labels: Object.fromEntries(Array.from(labels.matchAll(LABEL), ([, label, is]) => [label, is])), value: Number(value) });
   }
-  return found;
+  return families;
 }
 
 /** Empty where the gateway refuses; a network error is thrown. */

@@ -40,7 +40,7 @@ export function copyInFull() {
     const copied = selection.getRangeAt(0).cloneContents();
     const figures = [...copied.querySelectorAll("data.figure")];
     if (!figures.length) return;
-    for (const one of figures) one.textContent = one.title.replaceAll("\u202f", "");
+    for (const node of figures) node.textContent = node.title.replaceAll("\u202f", "");
     event.clipboardData.setData("text/plain", copied.textContent);
     event.preventDefault();
   });

@@ -43,7 +43,7 @@ export const REQUEST = {
   expiresIn: (input) => ["expiresAt", input.expiresIn && Date.now() + Number(input.expiresIn) * 1000],
 };
 
-/** Faults that are found before the gateway is asked, by field. */
+/** Faults that are shown before the gateway is asked, by field. */
 export const CHECKS = {
   slippageBps: (input) => (/^\d{1,4}$/.test(input.slippageBps) && Number(input.slippageBps) <= 5000 ? "" : "A whole number, 0 to 5000"),
   maxPrice: (input) => (input.priceUnit === "out" && input.maxPrice && !inverse(input.maxPrice) ? "A plain decimal number above zero" : ""),

@@ -19,6 +19,7 @@ from multidict import MultiDict
 from events.log import EventLog, LogError
 from gateway.backends.backend_errors import ANSWER_S, reading_archive, reading_log
 from gateway.backends.health import Health
+from gateway.backends.order_history import read_history
 from gateway.http import response_headers
 from gateway.http.problems import Problem
 from gateway.http.protocol import become_stream
@@ -144,15 +145,9 @@ class Streams:
     async def _is_over(self, order_id: str, after: int) -> bool:
         """Whether `after` is the last event of an ended order. Raises Problem if it is unknown."""
         self._health.check_open()
-        async with reading_archive(), reading_log():
-            try:
-                stored = await self._feed.past.order(order_id)
-            except HistoryGap as error:
-                raise Problem("history-lost", str(error)) from error
-        frames = self._feed.frames(stored)
-        if not frames:
-            raise Problem("unknown-order", order_id)
-        return after >= stored[-1].position and ends(frames[-1])
+        stored = await read_history(self._feed.past, order_id)
+        [last] = self._feed.frames(stored[-1:])
+        return after >= last.position and ends(last)
 
     # -- life ----------------------------------------------------------------------------------
 

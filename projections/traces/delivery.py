@@ -47,7 +47,7 @@ class Reply(NamedTuple):
     status: int | None
     """HTTP status; None without a response."""
     error: str = ""
-    """Why there is no response; empty where there is one."""
+    """The error that stands for the response; empty with a response."""
     encodable: bool = True
     """Whether the batch could be sent at all."""
 

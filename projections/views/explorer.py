@@ -25,5 +25,5 @@ def explorer_of(cluster: str, rpc_url: SecretUrl | str = "") -> str:
 
 
 def link(explorer: str, signature: str) -> str | None:
-    """The URL of a transaction; None where there is no explorer for it."""
+    """The URL of a transaction; None without an explorer for it."""
     return explorer.replace("{}", signature, 1) if explorer and signature else None

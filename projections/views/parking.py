@@ -30,7 +30,7 @@ PARKED: dict[str, ParkedKind] = {
         ("unreadable head", "cannot be read by this build", "its head is missing"),
     ),
     "executed-on-chain": ParkedKind(
-        "A repair found the order executed by a transaction whose events are lost.", (EXECUTED,)
+        "A transaction whose events are lost executed the order.", (EXECUTED,)
     ),
     OTHER: ParkedKind("A stage met an unexpected error with this order.", ()),
 }

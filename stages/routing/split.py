@@ -1,8 +1,8 @@
 """Splits of one amount over two or three pools, so that the next unit pays the same in each.
 
 The output of a pool is concave in its input, so the best shares are where the marginal prices meet.
-They are found by bisection on the exact quotes, and the best split that was seen is kept: a closed
-form would ignore ticks, bins and rounding.
+Bisection on the exact quotes computes them, and the best split that was seen is kept: a closed form
+would ignore ticks, bins and rounding.
 """
 
 from __future__ import annotations

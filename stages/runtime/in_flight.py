@@ -25,7 +25,7 @@ class InFlight:
         self.due_sooner = asyncio.Event()
         """Set when an order was added to the due-set."""
         self.failure: asyncio.Future[None] | None = None
-        """Fails when a task found the log fenced or truncated."""
+        """Fails when a task meets a fenced or truncated log."""
 
     def spawn(
         self, work: Coroutine[Any, Any, None], deliveries: Sequence[Delivery] = ()

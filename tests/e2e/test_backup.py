@@ -16,7 +16,8 @@ from engine.embedded import binaries
 from engine.embedded.databases import Embedded, started
 from engine.settings import Settings
 from engine.settings_loader import environment
-from tests.support.processes.engine_up import ENGINE, Engine, engine_up
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import Engine, engine_up
 from tests.support.waits import HANG_S, until
 
 

@@ -64,7 +64,7 @@ async def test_a_position_is_entered_and_stepped_through_by_keyboard(
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "1.5", "abc", "1e3", "99999999999999"])
-async def test_what_is_no_position_is_refused_and_the_state_stays(
+async def test_an_invalid_position_is_refused_and_the_state_stays(
     engine: Engine, page: Page, text: str
 ) -> None:
     order_id, _ = await audited(engine, f"refused-{text}")
@@ -156,7 +156,7 @@ FINDINGS = [
 async def test_findings_of_a_verification_are_a_table_that_leads_to_their_positions(
     engine: Engine, page: Page
 ) -> None:
-    await audited(engine, "found")
+    await audited(engine, "listed")
     verdict = {
         "sound": False, "firstBadPosition": 2, "events": 9, "orders": 2, "archivedThrough": 9,
         "head": 9, "acceptedLosses": [], "problemCount": 5, "problems": FINDINGS,

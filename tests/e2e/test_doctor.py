@@ -94,7 +94,7 @@ async def test_the_doctor_knows_whether_an_engine_runs(
     assert (finding.status, finding.mend) == ("failed", f"kill -9 {sign.pid}")
 
 
-def test_a_full_log_has_one_remedy_and_it_is_no_repair() -> None:
+def test_a_full_log_has_one_remedy_which_is_not_a_repair() -> None:
     full: dict[str, object] = {
         "status": "unavailable",
         "reasons": {"log": "full"},

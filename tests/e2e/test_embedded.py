@@ -181,11 +181,13 @@ def test_a_folder_that_cannot_be_written_is_named(short_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
-def test_postgres_as_nobody_runs_below_a_private_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgres_as_another_user_runs_below_a_private_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("engine.processes.parent_death.namespaces_allowed", lambda: False)
     with tempfile.TemporaryDirectory() as name:  # which is 0700
         only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
-        for _ in ("made", "found again"):
+        for _ in ("created", "opened again"):
             with databases.started(Path(name) / "d", only) as servers:
                 assert asyncio.run(_asked(servers.database_url)) == 1
 
@@ -228,12 +230,12 @@ def test_a_server_that_cannot_start_is_reported_in_one_line(short_path: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
-def test_postgres_runs_as_nobody_where_namespaces_are_forbidden(
+def test_postgres_runs_as_another_user_where_namespaces_are_forbidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("engine.processes.parent_death.namespaces_allowed", lambda: False)
     with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)  # the user `nobody` has to reach the data
+        Path(name).chmod(0o755)  # the unprivileged user has to reach the data
         folder = Path(name) / "d"
         only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
         with databases.started(folder, only):

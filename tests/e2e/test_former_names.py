@@ -18,7 +18,8 @@ from engine.embedded.databases import Embedded, started
 from events.log import EventLog
 from events.types import FORMER_NAMES
 from tests.e2e.test_backup import told
-from tests.support.processes.engine_up import ENGINE, Engine, engine_up
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import Engine, engine_up
 
 FORMER = Path(__file__).parents[1] / "vectors" / "former_names"
 EVENTS = 17

@@ -19,7 +19,8 @@ import pytest
 from engine.settings_loader import environment
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.openapi import openapi
-from tests.support.processes.engine_up import ENGINE, Engine
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import Engine
 from tests.support.waits import HANG_S
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from projections.postgres.migrate import migrated
 from tests.support.http.served import Served, served
 
 SEED, EXAMPLES = 7, 4
-# Which token, time or order there is no schema can tell: what it allows may still be refused.
+# No schema can tell which tokens, times and orders exist: what it allows may still be refused.
 NOT_CHECKED = "positive_data_acceptance"
 SUBMIT = ("--include-name", "POST /api/orders/execute")
 # An order of a batch that is none is rejected alone, with the status of the others.

@@ -12,7 +12,8 @@ from pathlib import Path
 from solders.keypair import Keypair
 
 from engine.settings_loader import environment
-from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import LOCAL_CHAIN, Engine, engine_up
 from tests.support.waits import HANG_S, until
 
 SECRET = Keypair.from_seed(bytes(range(7, 39)))

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from engine.settings_loader import environment
-from tests.support.processes.engine_up import ENGINE, Engine
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import Engine
 from tests.support.processes.terminal import terminal
 
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from engine.processes import lifecycle, metrics_server
 from engine.processes.signs_of_life import Heart, sign_file, signs
 from engine.settings_loader import load
+from tests.support.processes.child import child
 from tests.support.waits import HANG_S, holds, pace, until
 
 HUNG_S = 2.0
@@ -40,18 +41,9 @@ sys.exit(lifecycle.serve(settings, "stage router", globals()[sys.argv[3]]))
 """
 
 
-@contextlib.asynccontextmanager
-async def running(folder: Path, main: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SCRIPT, str(folder), str(HUNG_S), main,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+def running(folder: Path, main: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    argv = (sys.executable, "-c", SCRIPT, str(folder), str(HUNG_S), main)
+    return child(*argv, stderr=asyncio.subprocess.PIPE)
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, bytes]:

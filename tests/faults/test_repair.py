@@ -14,7 +14,8 @@ import redis.asyncio
 
 from engine.settings_loader import environment
 from events.archive import Archive
-from tests.support.processes.engine_up import ENGINE, LOCAL_CHAIN, Engine, engine_up
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import LOCAL_CHAIN, Engine, engine_up
 from tests.support.waits import HANG_S, until
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from engine.processes import parent_death
 from engine.settings_loader import environment
-from tests.support.processes.engine_up import ENGINE, free_port, settings_for
+from tests.support.processes.child import ENGINE
+from tests.support.processes.engine_up import free_port, settings_for
 from tests.support.waits import HANG_S, pace
 
 TRIES_S = 0.8

@@ -6,23 +6,16 @@ renews, and a gate holds it up where it hurts most. The last test stops a real p
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
-import os
 import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from engine.processes import parent_death
-from engine.settings import Settings
-from engine.settings_loader import environment
 from engine.venues import LEDGER
 from events.order import Order
 from events.secret import SecretBytes
@@ -39,6 +32,7 @@ from stages.venues import Built
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import Simulation
 from tests.support.log.workers import PATIENT, Crew, Gate, Worker, crew
+from tests.support.processes.child import stage_process
 from tests.support.processes.engine_up import is_running, settings_for
 from tests.support.waits import holds, until
 
@@ -209,34 +203,13 @@ async def test_a_submitter_resumed_late_after_its_append_sends_a_transaction_tha
 # -- a real process --------------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def stages(
-    settings: Settings, *names: str, output: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`engine stage NAME…` as a process, killed at the end."""
-    argv = [sys.executable, "-P", "-m", "engine", "stage", *names]
-    with output.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *parent_death.command(argv, signal.SIGKILL),
-            stderr=log,
-            cwd=output.parent,
-            env=os.environ | environment(settings),
-        )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
 async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
     redis_url: str, tmp_path: Path
 ) -> None:
     settings = settings_for(
         tmp_path,
         redis_url=redis_url,
-        database_url="postgresql://nobody@127.0.0.1:1/none",  # the log is there: it is not read
+        database_url="postgresql://unknown@127.0.0.1:1/none",  # the log is there: it is not read
         lease_ms=300,
         log_level="debug",
     )
@@ -245,11 +218,11 @@ async def test_a_process_stopped_beyond_its_lease_is_fenced_when_it_resumes(
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     async with crew(redis_url, tmp_path) as team:
         team.ledger_path = tmp_path / LEDGER
-        async with stages(late, "router", output=old) as zombie:
+        async with stage_process(late, "router", output=old) as zombie:
             ids = await team.submit(ORDERS)
             await team.until(lambda: len(team.of(RoutingStarted)) == ORDERS)
             zombie.send_signal(signal.SIGSTOP)  # its quotes are on the way
-            async with stages(
+            async with stage_process(
                 settings, "router", "builder", "submitter", "confirmer", output=new
             ) as heir:
                 assert await team.ended(ids) == ["confirmed"] * ORDERS

@@ -182,7 +182,7 @@ async def test_filters_select_exactly_the_matching_orders(played: Played) -> Non
         await ids(Filters(statuses=("no-status",)))
 
 
-async def test_parked_orders_and_orders_in_doubt_are_found(played: Played) -> None:
+async def test_parked_orders_and_orders_in_doubt_are_listed(played: Played) -> None:
     log, archive, play = played
     done = await play.live(9)
     bonk = await play.create(9, fact=submitted(to="BONK"))

@@ -233,7 +233,7 @@ async def test_an_order_of_another_account_is_answered_like_an_unknown_id(
 ) -> None:
     theirs = await keyed.resting("them")
     mine = keyed.tokens["all"]
-    for archived in (False, True):  # found in the log, then in the archive alone
+    for archived in (False, True):  # read from the log, then from the archive alone
         if archived:
             await projected(keyed.gateway.log, keyed.archive)
             async with redis.asyncio.from_url(keyed.gateway.log.url.reveal()) as client:

@@ -170,7 +170,7 @@ async def test_a_cancel_whose_answer_is_lost_is_outcome_unknown_and_may_be_repea
 
 
 async def cancel_many(gateway: Served, query: str) -> dict[str, str]:
-    """Status of each order that was found."""
+    """Status of each order that matches."""
     status, body = await gateway.ask("DELETE", f"/api/orders?{query}")
     assert (status, body["nextCursor"]) == (200, None), body
     return {result["orderId"]: result["status"] for result in body["results"]}

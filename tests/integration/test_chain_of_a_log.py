@@ -14,7 +14,7 @@ from engine.recovery import Words, diagnose, plan
 from events.log import ClusterMismatch, Damaged, EventLog
 from tests.support.log.played import Play
 from tests.support.log.projected import BUILD, NOT_YET, opened, projected, projecting
-from tests.support.processes.engine_up import ENGINE
+from tests.support.processes.child import ENGINE
 from tests.support.waits import HANG_S, until
 
 DEVNET = {

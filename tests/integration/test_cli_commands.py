@@ -348,7 +348,7 @@ def test_watch_refuses_malformed_order_ids_and_positions(alone: Callable[..., Pr
     ],
     ids=" ".join,
 )
-def test_an_argument_that_makes_no_sense_is_exit_code_2(
+def test_an_invalid_argument_is_exit_code_2(
     alone: Callable[..., Printed], words: tuple[str, ...]
 ) -> None:
     printed = alone(*words)

@@ -141,7 +141,7 @@ async def test_a_half_open_socket_is_replaced_after_silence(
     assert [event.frame.position for event in events] == [1, 2]
 
 
-async def test_an_end_of_stream_without_a_close_frame_is_no_end_of_the_order(
+async def test_an_end_of_stream_without_a_close_frame_does_not_end_the_order(
     gateway: Served, proxy: FaultyProxy
 ) -> None:
     events: list[Event] = []

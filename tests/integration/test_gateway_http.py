@@ -151,7 +151,7 @@ async def test_another_request_under_the_same_key_is_refused(gateway: Served) ->
     assert (status, body["code"]) == (422, "idempotency-conflict")
 
 
-async def test_an_order_is_found_by_client_order_id_and_idempotency_key(gateway: Served) -> None:
+async def test_an_order_is_read_by_client_order_id_and_idempotency_key(gateway: Served) -> None:
     order = GOOD | {"clientOrderId": "same"}
     _, first, _ = await gateway.post(order, headers={KEY: "k:1"})
     assert (await gateway.post(order))[1]["orderId"] == first["orderId"]

@@ -63,7 +63,7 @@ async def test_head_is_get_without_a_body(gateway: Served, endpoint: Any) -> Non
     }
 
 
-async def test_head_of_a_history_is_no_stream(gateway: Served) -> None:
+async def test_head_of_a_history_is_not_a_stream(gateway: Served) -> None:
     path = f"/api/orders/{await gateway.accepted()}/events"
     status, headers, _ = await answer(
         gateway, "HEAD", path, headers={"Accept": "text/event-stream"}

@@ -21,7 +21,7 @@ from events.streams import ApiKey, KeyRing, fold
 from gateway.api.audits import Audits
 from gateway.middleware.rate_limit import Rates
 from tests.support.http.served import GOOD, Served, served
-from tests.support.processes.engine_up import ENGINE
+from tests.support.processes.child import ENGINE
 from tests.support.waits import HANG_S, until
 
 

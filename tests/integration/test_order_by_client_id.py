@@ -14,7 +14,7 @@ PATH = "/api/orders/by-client-id/"
 
 
 @pytest.mark.parametrize("name", ["mine", "events", "a/b?c#d%e&f{g}", "%2F", "x" * 128])
-async def test_an_accepted_order_is_found_by_its_name_without_an_archive(
+async def test_an_accepted_order_is_read_by_its_client_order_id_without_an_archive(
     redis_url: str, name: str
 ) -> None:
     async with served(redis_url) as gateway:

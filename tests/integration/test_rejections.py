@@ -65,7 +65,7 @@ async def refusal(settings: Settings) -> str:
 @pytest.mark.parametrize(
     ("login", "rules", "why"),
     [
-        ("nobody:wrong", (), "invalid username-password pair"),
+        ("unknown:wrong", (), "invalid username-password pair"),
         ("mute:pw", ("on", ">pw", "~*", "-@all"), "no permissions"),
         ("limited:pw", ("on", ">pw", "~*", "+@all", "-fcall", "-function"), "permissions"),
     ],
@@ -137,7 +137,7 @@ async def test_a_log_that_is_there_opens_whatever_postgres_refuses(redis_url: st
     first = EventLog(redis_url, build="test")
     await first.open()
     await first.close()
-    nowhere = "postgresql://nobody:wrong@127.0.0.1:1/none"
+    nowhere = "postgresql://unknown:wrong@127.0.0.1:1/none"
     settings = load({"REDIS_URL": redis_url, "DATABASE_URL": nowhere}, None)
     log = EventLog(settings.redis_url, build="test")
     assert await open_log(settings, log, asyncio.Event())

@@ -1,6 +1,6 @@
 """Every setting that opens a door holds a secret here, and everything that can go wrong does.
 
-What is logged, answered, printed and raised is looked through. The settings are found by their
+What is logged, answered, printed and raised is looked through. The settings are chosen by their
 type, and by their names: a new one is tried without a line here.
 """
 

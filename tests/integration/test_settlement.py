@@ -100,7 +100,7 @@ class Operator:
         return order_id
 
     async def executed(self, *signatures: str, fact: Any = MARKET) -> str:
-        """An order that a repair found executed."""
+        """An order that a repair parked as executed."""
         order_parked = OrderParked("repair", executed_reason(signatures), "engine")
         before = [OrderArmed(7)] if fact is LIMIT else []
         return await self.parked(*before, order_parked, fact=fact)
@@ -137,7 +137,7 @@ async def sent(crew: Crew, order_id: str, *, lands: bool = True) -> str:
     return transaction.signature
 
 
-# -- what a repair found ---------------------------------------------------------------------------
+# -- orders that a repair parked -------------------------------------------------------------------
 
 
 async def test_an_order_executed_according_to_a_repair_is_confirmed_with_the_amounts_on_chain(

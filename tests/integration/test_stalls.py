@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from events.order import STAGES
 from tests.support.http.served import Served, served
-from tests.support.log.workers import Crew, crew
+from tests.support.log.workers import Crew
 from tests.support.waits import until
 
 AFTER_S = 1.3
@@ -21,13 +20,6 @@ AFTER_S = 1.3
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
     async with served(redis_url, stuck_after_s=AFTER_S) as gateway:
         yield gateway
-
-
-@pytest.fixture
-async def workers(redis_url: str, gateway: Served, tmp_path: Path) -> AsyncIterator[Crew]:
-    assert gateway.log.epoch
-    async with crew(redis_url, tmp_path) as context:
-        yield context
 
 
 async def reasons(gateway: Served) -> Any:

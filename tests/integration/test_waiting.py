@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from events.types import AttemptFailed, OrderParked
 from stages.runtime.limiter import RateAndConcurrencyLimiter
 from tests.support.http.served import Served, served
 from tests.support.log.log_server import LogServer
-from tests.support.log.workers import Crew, crew
+from tests.support.log.workers import Crew
 from tests.support.waits import until
 
 HOUR_US = 3_600_000_000
@@ -28,13 +27,6 @@ AFTER_S = 1.3
 async def gateway(redis_url: str) -> AsyncIterator[Served]:
     async with served(redis_url, stuck_after_s=AFTER_S, concurrency=1) as gateway:
         yield gateway
-
-
-@pytest.fixture
-async def workers(redis_url: str, gateway: Served, tmp_path: Path) -> AsyncIterator[Crew]:
-    assert gateway.log.epoch
-    async with crew(redis_url, tmp_path) as context:
-        yield context
 
 
 async def waiting(gateway: Served, order_id: str) -> Any:
@@ -224,7 +216,7 @@ async def test_a_projector_that_stands_at_an_unreadable_event_degrades_the_engin
     await until(is_reported)
 
 
-def test_only_times_at_which_work_goes_on_are_shown() -> None:
+def test_only_times_at_which_work_continues_are_shown() -> None:
     assert set(STORED) >= DATED
     assert WaitReason.HALT not in DATED
 

@@ -23,7 +23,7 @@ class Tree:
             "PYTHONPATH": str(path),
             "TEST_HANG_S": str(HANG_S),
         }
-        """Of the tests: the copy is found before the project that the interpreter has installed."""
+        """Of the tests: the copy comes before the project that the interpreter has installed."""
         self._written_s = 0
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, check=True).stdout

@@ -124,6 +124,17 @@ def message_strings(*folders: str) -> Iterator[Text]:
         yield from (text for text in texts if " " in text.text.strip())
 
 
+def names_of_tests() -> Iterator[Text]:
+    """The names of the tests, as sentences."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.FunctionDef(name=test) | ast.AsyncFunctionDef(name=test):
+                    if test.startswith("test_"):
+                        yield Text(f"{name}:{node.lineno}", test.replace("_", " "))
+
+
 LINE_COMMENTS = {
     ".conf": "#", ".css": "", ".html": "", ".js": "//", ".lua": "--", ".mjs": "//", ".sh": "#",
     ".sql": "--", ".toml": "#", ".yaml": "#", ".yml": "#", "": "#",

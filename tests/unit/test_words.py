@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.prose import tracked
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (".ci", "docs/examples", "engine", "events", "gateway", "projections", "stages", "tests")
 PARTS = (
@@ -47,6 +49,42 @@ def banned(name: str) -> Iterator[str]:
     for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", STANDARD.sub("", bare)):
         if word.lower() in PARTS:
             yield word.lower()
+
+
+QUOTED = {
+    ".js": re.compile(
+        r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`""",
+        re.DOTALL,
+    ),
+    ".lua": re.compile(r"""--[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""),
+}
+"""Comments and strings of a script; `tests/unit/test_prose.py` reads those."""
+QUOTED[".mjs"] = QUOTED[".js"]
+
+
+def script_identifiers(suffix: str, text: str) -> set[str]:
+    """The identifiers of a script, with those inside the templates of JavaScript."""
+    quoted = QUOTED[suffix]
+    code = quoted.sub(lambda hit: " ".join(re.findall(r"\$\{([^}]*)\}", hit[0])), text)
+    return set(re.findall(r"[A-Za-z_$][\w$]*", quoted.sub("", code)))
+
+
+def test_no_identifier_of_a_script_has_a_banned_word() -> None:
+    scripts = [path for path in tracked() if path.suffix in QUOTED]
+    assert len(scripts) > 40
+    hits = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in scripts
+        for name in script_identifiers(path.suffix, path.read_text(encoding="utf-8"))
+        if any(banned(name))
+    }
+    assert sorted(hits) == []
+
+
+def test_identifiers_of_scripts_are_read_outside_of_comments_and_strings() -> None:
+    text = """const a = "says"; /* who */ f(`one ${made.b("one")} two`); // who"""
+    assert script_identifiers(".js", text) == {"const", "a", "f", "made", "b"}
+    assert script_identifiers(".lua", "local c = 'says' -- who") == {"local", "c"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

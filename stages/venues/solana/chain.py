@@ -66,8 +66,8 @@ _log = structlog.get_logger()
 
 
 class SolanaChain:
-    """See `stages.venues.Chain`. `tokens` are by symbol and by mint; who only sends and asks for
-    outcomes has no wallet.
+    """See `stages.venues.Chain`. `tokens` are by symbol and by mint. A chain that only
+    sends and asks for outcomes has no wallet.
     """
 
     def __init__(

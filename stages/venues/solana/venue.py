@@ -77,7 +77,7 @@ class SolanaVenue:
         self._reader = PoolReader(cache, dexes, venue=self.name)
 
     def quotes(self, order: Order) -> tuple[Quote, ...] | Awaitable[tuple[Quote, ...]]:
-        """See `Venue.quotes`. A watcher may be a slot ahead of us: its pool is new, not missing."""
+        """See `Venue.quotes`. A watcher may be a slot ahead: its pool is new, not missing."""
         if order.triggered and not self._cache.reached(order.watch_slot):
             return self._quotes_later(order)
         return self._quotes(order)

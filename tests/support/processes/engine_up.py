@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import socket
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -37,9 +36,9 @@ from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
+from tests.support.processes.child import ENGINE, stage_process
 from tests.support.waits import HANG_S, pace, until
 
-ENGINE = (sys.executable, "-P", "-m", "engine")
 PROCESSES = ("gateway", "router", "builder", "submitter", "confirmer", "watcher", "projector")
 TOKENS = ("USDC", "USDT", "RAY", "JUP", "BONK")
 """What can be bought without any fault."""
@@ -179,19 +178,9 @@ class Engine:
     @contextlib.asynccontextmanager
     async def one_more(self, *names: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """Another `engine stage NAME…` beside those that run, killed at the end."""
-        with (self.settings.data_dir / "one-more.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *parent_death.command([*ENGINE, "stage", *names], signal.SIGKILL),
-                stderr=log,
-                cwd=self.settings.data_dir,
-                env=os.environ | environment(self.settings),
-            )
-        try:
+        output = self.settings.data_dir / "one-more.log"
+        async with stage_process(self.settings, *names, output=output) as process:
             yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
     # -- its clients ---------------------------------------------------------------------------
 

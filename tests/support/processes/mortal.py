@@ -19,7 +19,7 @@ class Point(NamedTuple):
     call: str
     fate: Fate
     number: int = 1
-    """The how manieth call since the trap was set."""
+    """The number of the call since the trap was set, from 1."""
 
     def __str__(self) -> str:
         return f"{self.fate}-{self.call}-{self.number}"

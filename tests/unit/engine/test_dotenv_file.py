@@ -119,7 +119,7 @@ def test_any_byte_order_mark_and_any_line_end_is_read(tmp_path: Path, content: b
         ("A=b\n\nACCOUNT='desk' x\n", 3, "the closing quote"),
     ],
 )
-def test_a_line_that_is_no_entry_is_named_by_number(
+def test_an_invalid_line_is_named_by_number(
     tmp_path: Path, content: str, line: int, hint: str
 ) -> None:
     with pytest.raises(SettingsError, match=rf"\.env:{line}: .*{hint}") as error:
@@ -128,7 +128,7 @@ def test_a_line_that_is_no_entry_is_named_by_number(
 
 
 @pytest.mark.parametrize("content", [b"A=\xff\n", b"A\x00=b\n"])
-def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_text_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SettingsError, match=r"\.env: not "):
         read(tmp_path, content)
 

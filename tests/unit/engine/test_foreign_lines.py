@@ -35,7 +35,7 @@ def test_text_is_wrapped_with_its_level(process: str, line: str, level: str, tex
     assert fields["text"].startswith(text)
 
 
-def test_a_line_of_ours_is_kept_and_bytes_that_are_not_text_are_shown() -> None:
+def test_a_line_of_the_engine_is_kept_and_bytes_that_are_not_text_are_shown() -> None:
     ours = b'{"event": "process_ready", "level": "info", "process": "router", "n": 1}'
     assert parse("up", ours)["n"] == 1
     assert parse("router", b"caf\xe9")["text"] == "caf\ufffd"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.processes.restarts import Restarts
 
 
-def test_a_first_start_and_an_absent_process_are_no_restarts() -> None:
+def test_a_first_start_and_an_absent_process_are_not_restarts() -> None:
     restarts = Restarts()
     for pids in ({"router": 7}, {"router": 7, "builder": 8}, {"builder": 8}, {"router": 7}):
         restarts.take(pids)

@@ -119,6 +119,6 @@ def test_a_url_that_cannot_be_used_is_named_and_not_shown(name: str, value: str)
     assert "hunter2" not in str(error.value)
 
 
-def test_a_home_folder_that_nobody_has_is_named() -> None:
-    with pytest.raises(SettingsError, match="SOLANA_KEYPAIR: there is no home folder"):
+def test_a_home_folder_of_an_unknown_user_is_named() -> None:
+    with pytest.raises(SettingsError, match="SOLANA_KEYPAIR: ~ has no home folder"):
         load({"SOLANA_KEYPAIR": "~no-such-user/id.json"}, None)

@@ -1,4 +1,4 @@
-"""The parts of a stop fit into the whole, and a constant that breaks this is found at import."""
+"""The parts of a stop fit into the whole, and a constant that breaks this fails at import."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def test_the_endpoints_of_a_table_are_under_their_method_and_path() -> None:
         ({"permission": Permission("read", Reach.IN_PATH)}, "Reach.IN_PATH belongs to paths"),
         ({"path": "/api/things/{id}", "permission": PUBLIC}, "Reach.IN_PATH belongs to paths"),
         ({"problems": ("no-such-code",)}, "unknown problem codes: no-such-code"),
-        ({"body": "ThingRequest"}, "there is no body schema ThingRequest"),
+        ({"body": "ThingRequest"}, "unknown body schema: ThingRequest"),
         (
             {"responses": {200: Response("Things", "Thing")}},
-            "there is no response schema Thing",
+            "unknown response schema: Thing",
         ),
         ({"required": ("colour",)}, "required parameters that are not in its query: colour"),
         ({"query": None}, "required parameters that are not in its query: kind"),

@@ -25,7 +25,7 @@ def test_a_refusal_is_logged_when_it_begins_and_when_it_ends() -> None:
     assert lines[1]["duration_s"] == 3.0
 
 
-def test_a_start_is_no_refusal_unless_it_lasts() -> None:
+def test_a_start_is_not_a_refusal_unless_it_lasts() -> None:
     switches = SwitchLog(0.0)
     with structlog.testing.capture_logs() as lines:
         switches.take_refusal("not opened yet", 0.5)

@@ -359,7 +359,7 @@ def test_a_parked_order_has_a_code_and_a_sentence(sentence: str, code: str) -> N
     assert order_view(Order("id-1"))["parked"] is None
 
 
-def test_the_least_price_of_a_sniper_is_no_target_price() -> None:
+def test_the_least_price_of_a_sniper_is_not_a_target_price() -> None:
     for kind, field in (("sniper", "minPrice"), ("limit", "targetPrice")):
         asked = OrderSubmitted(kind, "SOL", "USDC", 9, 6, 1_500_000_000, 50, target_price="150")
         view = order_view(new_events(Order("id-1"), GENESIS, [asked], time_us=1, build="b").order)

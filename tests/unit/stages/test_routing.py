@@ -224,7 +224,7 @@ def test_an_exact_output_is_split_so_that_less_goes_in() -> None:
     assert split.amount_out == whole.amount_out == 100_000 * 10**6
 
 
-def test_two_hops_are_found_where_there_is_no_pool() -> None:
+def test_two_hops_are_routed_where_there_is_no_pool() -> None:
     second = Product("ray-usdc", RAY, USDC, 10**12, 2 * 10**12)
     [hop] = search(board(DEEP, second), Request(SOL, RAY, 10**9))
     assert isinstance(hop, Candidate)
@@ -366,7 +366,7 @@ def test_no_other_share_pays_more_than_the_equalised_one(
             pool.exact_out(amount, True, CLOCK) if exact_out else pool.exact_in(amount, True, CLOCK)
         )
         got = max(got, -alone.amount_in if exact_out else alone.amount_out)
-    # Shares are found to a millionth; each swap is rounded to whole units of either token.
+    # Shares are exact to a millionth; each swap is rounded to whole units of either token.
     assert max(scores) - got <= 2000 + abs(got) // 10**5
 
 

@@ -219,7 +219,7 @@ class AccountCache(PollingLoop):
         return answer.slot, [pool for pool in group if not pool.take(accounts, clock, now_s)]
 
     def _least_slot(self) -> int | None:
-        """A node that is behind the others must not take us back, unless no other is left."""
+        """A node that is behind the others must not take the cache back, unless it is the last."""
         newest = self.history.newest
         ahead = newest is not None and not self.stale()
         return newest.slot if newest is not None and ahead else None

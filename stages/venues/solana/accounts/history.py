@@ -88,7 +88,7 @@ class SlotSnapshot(NamedTuple):
 
     slot: int
     time_us: int
-    """When we learned of it."""
+    """When this process read it."""
     pools: Mapping[str, Seen]
     """By address, without those that the chain does not have."""
 

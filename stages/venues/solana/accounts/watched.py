@@ -53,7 +53,7 @@ class WatchedPool:
         self._used: dict[str, RawAccount] | None = None
         self._probed: Probed | None = None
         self.seen: Seen | None = NOT_KNOWN
-        """Its entry for the ring; None: there is no such pool on the chain."""
+        """Its entry for the ring; None: the chain has no such pool."""
 
     def take(self, accounts: Accounts, clock: Clock, now_s: float) -> bool:
         """Takes what the chain has at the clock's slot, all from one answer.

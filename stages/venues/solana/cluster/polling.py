@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 
-class PollingLoop:
-    """The base of what polls: a subclass defines `_run`, which does not return by itself."""
+class PollingLoop(ABC):
+    """The base of what polls."""
 
     _task: asyncio.Task[None] | None = None
 
@@ -22,5 +23,6 @@ class PollingLoop:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    @abstractmethod
     async def _run(self) -> None:
-        raise NotImplementedError
+        """Polls until it is cancelled."""

@@ -128,7 +128,7 @@ class SlotTime(PollingLoop):
                 _log.info("slot_unread", error=str(error))
 
     def start(self) -> None:
-        """Begins to measure, in this loop; nothing if that was done before."""
+        """As the base; a length that is set is not measured."""
         if self._setting_ms is None:
             super().start()
 

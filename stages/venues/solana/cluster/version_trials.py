@@ -61,7 +61,7 @@ async def version_refusal(rpc: Rpc, version: int) -> str:
     unsigned = {"encoding": "base64", "sigVerify": False, "replaceRecentBlockhash": True}
     asks = (
         Ask("simulateTransaction", (raw, unsigned), _simulation),
-        # With its preflight, in which the signature is found missing.
+        # With its preflight, which reports the missing signature.
         Ask("sendTransaction", (raw, {"encoding": "base64"}), Decoder()),
     )
     for ask in asks:

@@ -257,7 +257,7 @@ _TAG = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTAL
 
 
 def shown(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Text of a stranger's, as it may be shown: one line, bounded, without URLs, bytes and
+    """The text of a node's answer, as it may be shown: one line, bounded, without URLs, bytes and
     `secrets`.
     """
     text = text[: 20 * TEXT_MAX]

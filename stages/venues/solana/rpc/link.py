@@ -259,7 +259,7 @@ class RpcLink:
         return node.rests_until([ask.method for ask in asks]) - time.monotonic()
 
     async def _rested(self, node: Node, asks: Sequence[Ask], ends_s: float) -> bool:
-        """Waits until the node may be asked; False, at once, if that is too late for us."""
+        """Waits until the node may be asked; False, at once, if that is too late for the call."""
         wait_s = self._wait_s(node, asks)
         if wait_s <= 0:
             return True
@@ -291,7 +291,7 @@ class RpcLink:
         return unreachable
 
     def _contradicted(self, refused: Sequence[tuple[Node, NodeFault]], asks: Sequence[Ask]) -> None:
-        """Another node took what these refused: it was they who could not serve the method."""
+        """Another node took what these refused: so they do not serve the method."""
         for node, fault in refused:
             if fault.fault.about is About.REQUEST:
                 _log.info("refusal_contradicted", host=node.host, reason=fault.fault.text)

@@ -144,7 +144,7 @@ def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> 
 
 
 def unsigned(message: Message) -> bytes:
-    """The transaction with an empty signature: for a simulation, and of no use to a thief."""
+    """The transaction with an empty signature: for a simulation; no node accepts it for sending."""
     return bytes(VersionedTransaction.populate(message, [Signature.default()]))
 
 

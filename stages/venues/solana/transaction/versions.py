@@ -1,4 +1,4 @@
-"""The versions of a transaction that we build: the limits of each, and how a message is compiled.
+"""The versions of a built transaction: the limits of each, and how a message is compiled.
 
 v0: compute limit and price are instructions. v1 (SIMD-0385): compute limit, total priority fee in
 lamports and the limit of loaded account data are fields of the message; no lookup tables. Pure.

@@ -66,7 +66,7 @@ each_set = pytest.mark.parametrize("vectors", WITH_VECTORS, ids=lambda each: eac
 
 
 def decoded(address: str, data: bytes) -> DammPool:
-    """The pool in these bytes, found as the engine finds it: ask what is needed, then decode."""
+    """The pool in these bytes, read as the engine reads it: ask what is needed, then decode."""
     accounts = {address: RawAccount(PROGRAM, data)}
     assert FAMILY.is_pool(accounts[address])
     for mint in FAMILY.needs(address, accounts)[1:]:

@@ -48,7 +48,7 @@ def test_a_folder_that_does_not_exist_is_an_error(
         vector_sets.folders()
 
 
-def test_files_are_found_in_several_folders_and_their_subfolders(
+def test_files_are_read_from_several_folders_and_their_subfolders(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     held = [tmp_path / "a", tmp_path / "b" / "of_today"]
