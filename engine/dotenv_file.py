@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     line: int
     name: str
     value: str
+    unset: str = ""
+    """A variable that the value names and that is not set; nothing stands in its place."""
 
 
 def entries(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
@@ -54,9 +56,13 @@ def entries(path: Path, environ: Mapping[str, str]) -> Iterator[Entry]:
             raise SettingsError(f"{place}: expected KEY=value{_open_quote(original)}")
         if binding.key is None or binding.value is None:
             continue
-        value = binding.value if _literal(binding) else _expand(binding.value, known, place)
+        unset: list[str] = []
+        value = binding.value
+        if not _literal(binding):
+            value = _expand(value, known, place, unset)
         seen[binding.key] = value
-        yield Entry(binding.original.line + blank.count("\n"), binding.key, value)
+        line = binding.original.line + blank.count("\n")
+        yield Entry(line, binding.key, value, unset[0] if unset else "")
 
 
 def _text(path: Path) -> str:
@@ -85,8 +91,11 @@ def _literal(binding: Binding) -> bool:
     return binding.original.string.partition("=")[2].lstrip().startswith("'")
 
 
-def _expand(value: str, known: Callable[[str], str | None], place: str) -> str:
-    """Replaces `$NAME` and `${NAME}`; `${NAME:-word}`, `:+` and `:?` as a shell does."""
+def _expand(value: str, known: Callable[[str], str | None], place: str, unset: list[str]) -> str:
+    """Replaces `$NAME` and `${NAME}`; `${NAME:-word}`, `:+` and `:?` as a shell does.
+
+    Appends to `unset` the names of what is not set.
+    """
 
     def replaced(match: re.Match[str]) -> str:
         if match[0] in (r"\$", "$$"):
@@ -101,6 +110,8 @@ def _expand(value: str, known: Callable[[str], str | None], place: str) -> str:
                 return word if present else ""
             case "?" if not present:
                 raise SettingsError(f"{place}: {name} is not set{word and ': ' + word}")
+            case None if text is None:
+                unset.append(name)
         return text or ""
 
     return _REFERENCE.sub(replaced, value)

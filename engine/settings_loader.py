@@ -17,6 +17,7 @@ import msgspec
 from engine import backend_urls, dotenv_file
 from engine.setting_parser import SettingsError, convert, text_of
 from engine.settings import Settings
+from engine.unused_settings import unused
 from events.secret import SecretText, SecretUrl
 
 ENV_FILE = Path(".env")
@@ -50,12 +51,19 @@ def notices(
 ) -> list[str]:
     """Returns what of the settings has no effect, a line each, for the log of a process."""
     results = _texts(environ, env_file)
+    given = {name for name, text in results.items() if text.strip()}
     urls = {name: results.get(name.upper(), "").strip() for name in _BACKENDS}
-    return [
+    lines = [
         f"{name.upper()}: {', '.join(dropped)} has no effect here"
         for name, url in urls.items()
         if url and (dropped := _BACKENDS[name](url).dropped)
     ]
+    fields = [field.name.upper() for field in msgspec.structs.fields(Settings)]
+    # The parent that wrote all settings into this environment has told it, and may have filled in
+    # the URLs of embedded servers.
+    if not all(name in results for name in fields):
+        lines += unused(load(environ, env_file), given)
+    return lines
 
 
 _BACKENDS = {"database_url": backend_urls.postgres, "redis_url": backend_urls.redis}
@@ -177,7 +185,7 @@ def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str
         raise SettingsError(f"{path}: {error.strerror}") from None
     known = [field.name.upper() for field in msgspec.structs.fields(Settings)]
     known += [f"{name}_FILE" for name in _secrets()]
-    for line, key, value in dotenv_file.entries(path, environ):
+    for line, key, value, unset in dotenv_file.entries(path, environ):
         if key not in known and key.startswith(FOREIGN):
             continue
         if key in FORMER_NAMES:
@@ -186,4 +194,9 @@ def _read_env_file(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str
             near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
             msg = f"{path}:{line}: unknown setting {key}; the nearest is {near[0]}"
             raise SettingsError(msg)
+        if unset and not environ.get(key, "").strip():
+            # Behind the dollar sign of a password stands a part of it, which is not shown.
+            name = "a variable" if key in (*_secrets(), "SOLANA_KEYPAIR") else f"${unset}"
+            remedy = "write $$ for a dollar sign, ${NAME:-} for what may be missing"
+            raise SettingsError(f"{path}:{line}: {key} names {name} that is not set: {remedy}")
         yield key, value

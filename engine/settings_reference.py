@@ -17,6 +17,8 @@ Settings come from the environment and from `.env`; the environment wins.
 An invalid value is an error at start.
 `.env` is read as Docker Compose reads it: comments, quotes, `export` and values of several lines.
 `$NAME`, `${NAME}` and `${NAME:-default}` are expanded, not between single quotes; `$$` is a `$`.
+A variable that is not set, and has no default, is an error.
+Settings that have no effect beside the others are logged at start.
 A secret may be in a file that `NAME_FILE` names: `API_KEY_FILE`, `DATABASE_PASSWORD_FILE`, …
 Variables of libpq (`PGHOST`, `PGPASSWORD`, `PGSSLMODE`) have no effect: DATABASE_URL has it all.
 `engine settings` prints the values in force, with secrets masked.

@@ -108,7 +108,7 @@ async def _supervise(
             )
 
     supervisor = Supervisor(
-        [*_programs(settings), *([chains] if chains else []), servers.programs],
+        [*_programs(settings, folder), *([chains] if chains else []), servers.programs],
         folder.logs,
         changed,
         Rotation(settings.log_file_bytes, settings.log_files),
@@ -129,8 +129,13 @@ def _announce(url: str) -> None:
     print(f"ready {url}", flush=True)
 
 
-def _programs(settings: Settings) -> list[list[Program]]:
+def _programs(settings: Settings, folder: Folder) -> list[list[Program]]:
     """Returns the processes of the engine; they read the same settings from their environment."""
+
+    def intact() -> str:
+        folder.restore()
+        return ""
+
     # Their lines are JSON in the files; what a terminal shows of them is rendered here.
     environ = {**os.environ, **environment(settings), "LOG_FORMAT": "json"}
     *before, last = PROCESSES
@@ -151,6 +156,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
                 hopeless=SETTING,
                 alive=functools.partial(sign_file, settings, words[-1]),
                 hung_s=hung_s(settings),
+                lost=intact,
             )
             for words in group
         ]

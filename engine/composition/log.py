@@ -23,12 +23,17 @@ from events.log import (
     Rejected,
     Unavailable,
     Unsuitable,
+    is_permanent,
 )
 from events.telemetry.outages import LOG
 
 RETRY_S = 0.1
 QUIET_S = 3.0
 """So long the wait is logged as information only: at a start all processes wait for each other."""
+
+_PASSING = (Unavailable, OutcomeUnknown, Full, LogTruncated, ArchiveUnavailable)
+"""What is waited for. `Full`: a server at its limit loads no functions of a new build; workers
+drain it. Whether another reply passes is the matter of `is_permanent`."""
 
 
 def make_log(settings: Settings, *, chain: str = "", linger_s: float = 0.0) -> EventLog:
@@ -66,12 +71,13 @@ async def open_log(settings: Settings, log: EventLog, stop: asyncio.Event) -> bo
             await _open(settings, log)
         except ClusterMismatch as error:
             raise SettingsError(str(error)) from None
-        except (Rejected, Unsuitable, ResponseError) as error:
+        except (Rejected, Unsuitable) as error:
             raise SettingsError(f"REDIS_URL: {error}") from None
         except ArchiveRejected as error:
             raise SettingsError(f"DATABASE_URL: {error}") from None
-        # `Full`: a server at its limit loads no functions of a new build. Workers drain it.
-        except (Unavailable, OutcomeUnknown, Full, LogTruncated, ArchiveUnavailable) as error:
+        except (*_PASSING, ResponseError) as error:
+            if is_permanent(error):
+                raise SettingsError(f"REDIS_URL: {error}") from None
             quiet = asyncio.get_running_loop().time() - began < QUIET_S
             if quiet and str(error) != waited:
                 structlog.get_logger().info("log_awaited", error=str(error))

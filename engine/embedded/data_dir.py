@@ -2,6 +2,9 @@
 
 The lock is inherited by Valkey and Postgres: it can be taken only once every process is gone
 that may still write the files, however its engine ended. The kernel keeps that record.
+
+Cleaners of temporary files may remove what lies here. systemd-tmpfiles leaves a folder alone that
+is locked, as this one is; what others removed is written again, unless it was the data.
 """
 
 from __future__ import annotations
@@ -53,20 +56,25 @@ class Folder:
         self.path = path.absolute()
         self.logs = self.path / "logs"
         self.lock = -1
+        self._itself = -1
+        self._contents: dict[str, msgspec.Struct] = {}
 
     def __enter__(self) -> Self:
         try:
             self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._itself = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.lock = self._open_lock()
         except OSError as error:
             why = f"{error.filename or self.path}: {error.strerror}"
             msg = f"DATA_DIR={self.path} cannot be used ({why}): name a writable folder"
             raise StartError(msg) from None
+        with contextlib.suppress(OSError):  # a folder of a network may know no locks of folders
+            fcntl.flock(self._itself, fcntl.LOCK_SH | fcntl.LOCK_NB)
         try:
-            self._take(patience_s=10)
+            self._take(self.lock, patience_s=10)
             self._check_layout()
         except BaseException:
-            os.close(self.lock)
+            self._close()
             raise
         self._write("backends.json", None)
         return self
@@ -77,8 +85,42 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._write("backends.json", None)
+        with contextlib.suppress(OSError):  # the folder may be gone
+            self._write("backends.json", None)
+        self._close()
+
+    def lock_id(self) -> tuple[int, int]:
+        """Names the file that is locked. A server that inherited another one has to inherit it."""
+        held = os.fstat(self.lock)
+        return held.st_dev, held.st_ino
+
+    def restore(self) -> None:
+        """Writes again what was removed while we hold the folder: the lock, and the small files.
+
+        Raises StartError where the folder itself is gone, or another engine took it; OSError.
+        """
+        if not _leads_to(self.path, self._itself):
+            msg = f"DATA_DIR={self.path} was removed or moved while the engine ran: restore it"
+            raise StartError(msg)
+        self.logs.mkdir(mode=0o700, exist_ok=True)
+        if not _leads_to(self.path / "lock", self.lock):
+            fresh = self._open_lock()
+            try:
+                self._take(fresh, patience_s=0)
+                os.dup2(fresh, self.lock, inheritable=False)
+            finally:
+                os.close(fresh)
+        for name, content in self._contents.items():
+            if not (self.path / name).exists():
+                with contextlib.suppress(StartError):  # a full disk does not end the engine
+                    self._write(name, content)
+
+    def _open_lock(self) -> int:
+        return os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _close(self) -> None:
         os.close(self.lock)
+        os.close(self._itself)
 
     def layout(self) -> Layout | None:
         """Returns what made the files, None in a new folder."""
@@ -98,20 +140,20 @@ class Folder:
         """Writes down what runs, for other commands to find."""
         self._write("backends.json", record)
 
-    def _take(self, patience_s: float) -> None:
+    def _take(self, lock: int, patience_s: float) -> None:
         """Locks the folder; waits only for the children of an engine that was killed."""
         deadline = time.monotonic() + patience_s
         while True:
             with contextlib.suppress(BlockingIOError):
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            holder = os.pread(self.lock, 32, 0).decode().strip()
+            holder = os.pread(lock, 32, 0).decode().strip()
             if _alive(holder) or time.monotonic() > deadline:
                 msg = f"{self.path} is in use by another engine (process {holder or 'unknown'})"
                 raise StartError(msg)
             time.sleep(0.05)
-        os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
     def _check_layout(self) -> None:
         layout = self.layout()
@@ -124,8 +166,10 @@ class Folder:
         """Replaces a file in one step, or removes it."""
         path = self.path / name
         if content is None:
+            self._contents.pop(name, None)
             path.unlink(missing_ok=True)
             return
+        self._contents[name] = content
         fresh = path.with_name(f".{name}.new")
         try:
             fresh.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
@@ -161,6 +205,13 @@ def running(path: Path, patience_s: float = 5) -> RunState | None:
             raise StartError(msg)
         time.sleep(0.05)
     return None
+
+
+def _leads_to(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _held(path: Path) -> bool:

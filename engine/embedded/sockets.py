@@ -6,6 +6,7 @@ Where DATA_DIR is too long, or has a comma, the folder lies elsewhere and DATA_D
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -53,6 +54,22 @@ def remove(path: Path) -> None:
         shutil.rmtree(path.readlink(), ignore_errors=True)
         path.unlink()
     shutil.rmtree(path, ignore_errors=True)
+
+
+def restore(path: Path, place: Path, user: str) -> None:
+    """Creates the folder `place`, that `make` returned for `path`, where it was removed since.
+
+    Raises OSError, also where the folder that is there now is not ours alone.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+        owners.give(place, user)
+    # Another user may create a folder of that name in /tmp, and answer as our servers.
+    if not owners.is_private(place, user):
+        raise PermissionError(f"{place} belongs to another user, or is open to others")
+    if place != path and not path.is_symlink():
+        path.symlink_to(place)
 
 
 def _elsewhere() -> Iterator[str]:

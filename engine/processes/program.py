@@ -24,6 +24,14 @@ def _at_once(_pid: int) -> bool:
     return True
 
 
+def _nothing() -> None:
+    pass
+
+
+def _intact() -> str:
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """A row of the table of what runs.
@@ -34,6 +42,9 @@ class Program:
     the supervisor. `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
     last time it is taken to hang.
+    `prepare()` is called before each start. `lost()` is called once a second while it runs, answers
+    within milliseconds, and tells why it cannot be reached any more; empty: it can. It is asked to
+    end then, and started again. Both may raise OSError; StartError ends the engine.
     """
 
     name: str
@@ -48,6 +59,8 @@ class Program:
     hopeless: int | None = None
     alive: Callable[[int], Path] | None = None
     hung_s: float = 30.0
+    prepare: Callable[[], None] = _nothing
+    lost: Callable[[], str] = _intact
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Starts it, from the main thread, in a session of its own, which Ctrl-C does not reach."""

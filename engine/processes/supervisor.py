@@ -31,6 +31,8 @@ STEADY_S = 10.0
 DEATHS_MAX = 6
 # Whether a process hangs is looked at so often.
 LOOK_S = 1.0
+# What ends in good order, to be started again, has so long: Postgres writes a checkpoint.
+END_S = 20.0
 # All groups together end within five seconds, so each gets its share of a second less.
 STOP_S = 4.0
 
@@ -83,7 +85,9 @@ class Child:
 
     async def _run_once(self) -> None:
         self._log.mark()
+        self.program.prepare()
         self._still = 0
+        lost = ""
         read, write = os.pipe()
         try:
             process = self._process = self.program.spawn(write)
@@ -98,9 +102,14 @@ class Child:
                 if self.program.alive is None:
                     log.info("process_ready", process=self.program.name)
             await asyncio.sleep(POLL_S)
+            if not self._is_due():
+                continue
             if self._hangs(process.pid):
                 log.warning("process_hung", name=self.program.name)
                 signal_group(process.pid, signal.SIGKILL)
+            elif self.ready.is_set() and (lost := self._lost()):
+                log.warning("process_unreachable", name=self.program.name, reason=lost)
+                await self._end(process)
         # What it left behind in its session goes too; it may hold the pipe open otherwise.
         signal_group(process.pid, signal.SIGKILL)
         if self.program.alive is not None:
@@ -109,7 +118,7 @@ class Child:
         await asyncio.wait({pump}, timeout=0.5)
         pump.cancel()
         code = process.returncode
-        self.fault = self._log.last_words() if code >= 0 else signal.Signals(-code).name
+        self.fault = lost or (self._log.last_words() if code >= 0 else signal.Signals(-code).name)
         self.hopeless = code == self.program.hopeless
 
     def _tell_foreign(self, pid: int) -> None:
@@ -117,16 +126,39 @@ class Child:
         if self.program.alive is None:
             log.info("process_started", process=self.program.name, pid=pid)
 
+    def _is_due(self) -> bool:
+        """Whether it is time to look at the process."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        return True
+
+    def _lost(self) -> str:
+        """Why it cannot be reached; empty where it can, or where that cannot be told now."""
+        try:
+            return self.program.lost()
+        except OSError:
+            return ""
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Asks a process to end, and waits until it did."""
+        deadline = time.monotonic() + END_S
+        self._signal(self.program.stop)
+        while process.poll() is None and not self._stopping.is_set():
+            if time.monotonic() > deadline:
+                signal_group(process.pid, signal.SIGKILL)
+            await asyncio.sleep(POLL_S)
+
     def _hangs(self, pid: int) -> bool:
         """Whether its liveness file stayed untouched for `hung_s`, counted in checks.
 
         Checks are counted, not clock time: after the whole machine was suspended, each process
         gets the full time again.
         """
-        now = time.monotonic()
-        if self.program.alive is None or now - self._looked_at < LOOK_S:
+        if self.program.alive is None:
             return False
-        self._looked_at = now
+        now = time.monotonic()
         alive = self.program.alive(pid)
         try:
             touched = alive.stat().st_mtime_ns

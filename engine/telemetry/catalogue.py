@@ -36,6 +36,9 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "process_stop_overdue": Line("warning", "Its work did not end within `patience_s`"),
         "process_start_retried": Line("info", "It ended during the start of `engine up`: `error`"),
         "process_restarted": Line("warning", "It died with `error` and runs again in `pause_s`"),
+        "process_unreachable": Line(
+            "warning", "Its socket or lock was removed; it is ended in good order and restarted"
+        ),
         "process_hung": Line("warning", "It gave no sign of life; it is killed and restarted"),
         "process_killed": Line("warning", "It did not stop in time and was killed"),
         "process_failed": Line("critical", "It cannot start or continue; `error` says why"),

@@ -59,6 +59,7 @@ from events.log.redis.link import (
     other_chain,
 )
 from events.log.redis.names import safe_name
+from events.log.redis.refusals import is_permanent
 from events.log.waiting import PERMIT_STAGES, StageState, StageWaits, Waiting, Workers
 
 __all__ = [
@@ -130,6 +131,7 @@ __all__ = [
     "engine_in",
     "foreign_id",
     "head_of",
+    "is_permanent",
     "new_order",
     "next_stage_code",
     "order_in",

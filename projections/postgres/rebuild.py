@@ -21,10 +21,11 @@ from events.archive.loss_table import load_losses
 from events.archive.losses import NONE
 from events.ids import SYSTEM_STREAM_IDS, parse_order_id
 from events.secret import SecretUrl
-from projections.postgres import tables
+from projections.postgres import copy_watchdog, tables
 from projections.postgres.copy_watchdog import aborting_on_disconnect
 from projections.postgres.migrate import order_events_statement, recreate_table
 from projections.postgres.order_rows import Changes, OrderFold, OrderNotHeld, Poison, ProjectedOrder
+from projections.postgres.silence import ending_on_silence
 from projections.postgres.table_clone import copy_options, copy_rights, uncopyable_properties
 
 TABLE = "orders_rebuild"
@@ -60,15 +61,16 @@ async def rebuild(
 ) -> Rebuilt:
     """Rebuilds and swaps the table. `progress` gets the events folded and their total.
 
-    Raises RebuildError, or an error of asyncpg.
+    Raises RebuildError, TimeoutError where Postgres fell silent, or an error of asyncpg.
     """
     # Two connections: pages are read on one while rows are written on the other.
-    dsn = SecretUrl.of(url).reveal()
-    reading = await asyncpg.connect(dsn, server_settings={"jit": "off"})
+    dsn, silent_s = SecretUrl.of(url).reveal(), copy_watchdog.WRITE_S
+    reading = await asyncpg.connect(dsn, command_timeout=silent_s, server_settings={"jit": "off"})
     try:
         writing = await asyncpg.connect(dsn)
         try:
-            return await _Rebuild(reading, writing, progress).run()
+            async with ending_on_silence(dsn, (reading, writing), silent_s=silent_s):
+                return await _Rebuild(reading, writing, progress).run()
         finally:
             writing.terminate()
     finally:
@@ -95,17 +97,29 @@ class _Rebuild:
     async def run(self) -> Rebuilt:
         # One transaction: a failure leaves nothing behind. Where wal_level is minimal, the rows of
         # a table created in it are not logged twice either.
-        async with aborting_on_disconnect(self._writing), self._writing.transaction():
+        async with aborting_on_disconnect(self._writing):
+            transaction = self._writing.transaction()
+            await transaction.start()
             try:
                 await self._fill()
                 await self._swap_tables()
-            finally:  # before the transaction ends: on a busy connection that fails, and its
-                # error would hide the first one
                 await self._stop_saving()
+                await transaction.commit()
+            except BaseException:
+                await self._roll_back(transaction)
+                raise
         count = await self._writing.fetchval(
             "SELECT count(*) FROM orders WHERE id <> ALL($1::uuid[])", sorted(SYSTEM_STREAM_IDS)
         )
         return Rebuilt(self._position, count)
+
+    async def _roll_back(self, transaction: asyncpg.transaction.Transaction) -> None:
+        """Ends the transaction; where that fails, the end of the connection does, and the first
+        error is the one that shows.
+        """
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._stop_saving()
+            await asyncio.wait_for(transaction.rollback(), copy_watchdog.WRITE_S)
 
     async def _stop_saving(self) -> None:
         if self._saving is not None:
@@ -287,7 +301,10 @@ class _Rebuild:
         self._saving = asyncio.create_task(self._write(changes))
 
     async def _write(self, changes: Changes) -> None:
-        await tables.write_orders(self._writing, TABLE, changes)
+        # The last chunk has all orders that have not ended, however many there are.
+        within_s = copy_watchdog.WRITE_S * (1 + len(changes.rows) // SAVE_EVENTS)
+        async with aborting_on_disconnect(self._writing, within_s=within_s):
+            await tables.write_orders(self._writing, TABLE, changes)
         self._fold.drop(changes.ended)
 
     async def _saved(self) -> None:

@@ -168,3 +168,38 @@ async def test_a_new_build_waits_for_memory_where_the_server_is_full(
     async with asyncio.timeout(HANG_S):
         assert await opening
     await log.close()
+
+
+@pytest.mark.parametrize("reply", ["ERR upstream failure", "no upstream host", "ERR max number"])
+async def test_a_reply_after_connecting_that_may_pass_is_waited_for(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    first = EventLog(redis_url, build="test")
+    await first.open()
+    await first.close()
+    failures: list[Exception] = []
+    monkeypatch.setattr(composition, "QUIET_S", 0.0)
+    monkeypatch.setattr(LOG, "failed", failures.append)
+    async with proxied(redis_url) as proxy:
+        proxy.refusal = f"-{reply}\r\n".encode()
+        settings = load({"REDIS_URL": proxy.url}, None)
+        log = EventLog(settings.redis_url, build="test")
+        opening = asyncio.create_task(open_log(settings, log, asyncio.Event()))
+        await until(lambda: len(failures) > 1 or opening.done(), "the proxy refuses")
+        assert not opening.done(), opening
+        assert str(failures[0]) == reply
+        proxy.refusal = b""
+        async with asyncio.timeout(HANG_S):
+            assert await opening
+        await log.close()
+
+
+@pytest.mark.parametrize(
+    "reply", ["ERR unknown command 'FCALL'", "MOVED 3999 127.0.0.1:6381", "WRONGTYPE Operation"]
+)
+async def test_a_reply_after_connecting_that_no_retry_changes_ends_the_process(
+    redis_url: str, reply: str
+) -> None:
+    async with proxied(redis_url) as proxy:
+        proxy.refusal = f"-{reply}\r\n".encode()
+        assert await refusal(load({"REDIS_URL": proxy.url}, None)) == f"REDIS_URL: {reply}"

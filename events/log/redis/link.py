@@ -15,18 +15,11 @@ import hiredis
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    InvalidResponse,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from events.log.redis.names import safe_name
+from events.log.redis.refusals import is_permanent
 from events.secret import SecretUrl
 from events.telemetry.error_text import error_text
 
@@ -38,14 +31,6 @@ _NOT_NOW = (
 )  # fmt: skip
 # The same of a server that no retry changes.
 _NEVER = ("NOPERM", "NOAUTH", "WRONGPASS", "DENIED")
-
-
-_PERMANENT_TEXTS = (
-    "DENIED", "unknown command", "unknown subcommand", "DB index", "invalid DB",
-    "wrong number of arguments", "Client names",
-)  # fmt: skip
-"""What the other replies at connecting hold where no retry changes them. Servers and proxies have
-many that pass, and name them freely: "max number of clients", "upstream failure"."""
 
 
 class LogError(Exception):
@@ -151,18 +136,6 @@ def _as_log_error(error: ResponseError) -> Exception:
     return _BY_CODE[code](text) if code in _BY_CODE else error
 
 
-def _is_rejection(error: Exception) -> bool:
-    """Whether this is the server's permanent refusal of a login, a name or a database. Pure."""
-    if type(error) is RedisConnectionError and isinstance(error.__cause__, RedisError):
-        error = error.__cause__  # redis-py wraps the answers of its own login
-    if isinstance(error, (AuthenticationError, AuthorizationError)):
-        return True
-    if not isinstance(error, ResponseError):
-        return False
-    text = str(error)
-    return isinstance(error, NoPermissionError) or any(part in text for part in _PERMANENT_TEXTS)
-
-
 class _Wire(asyncio.Protocol):
     """Parses the replies of one connection.
 
@@ -261,7 +234,7 @@ class RedisConnection:
         except BaseException as error:
             await self._disconnect()
             if isinstance(error, (RedisError, OSError, TimeoutError)):
-                kind = Rejected if _is_rejection(error) else Unavailable
+                kind = Rejected if is_permanent(error) else Unavailable
                 raise kind(f"log server: {str(error) or type(error).__name__}") from error
             raise
         writer = connection._writer

@@ -16,6 +16,8 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         self.mode = "pass"
+        self.refusal = b""
+        """The reply that calls of functions get instead of being passed on; empty: they are."""
         self._target = urlsplit(target)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -55,8 +57,8 @@ class Proxy:
         wrote = asyncio.Event()
         try:
             await asyncio.gather(
-                self._pump(reader, there, wrote, answers=False),
-                self._pump(there_reader, writer, wrote, answers=True),
+                self._pump(reader, there, wrote, back=writer),
+                self._pump(there_reader, writer, wrote),
             )
         finally:
             self._writers -= {writer, there}
@@ -68,9 +70,10 @@ class Proxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         wrote: asyncio.Event,
-        *,
-        answers: bool,
+        back: asyncio.StreamWriter | None = None,
     ) -> None:
+        """`back`: to whom requests are answered; None where the data is answers."""
+        answers = back is None
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.mode == "drop-writes" and not answers and b"FCALL" in data:
@@ -79,6 +82,9 @@ class Proxy:
                     self.mode == "drop-writes" and wrote.is_set()
                 )
                 if self.mode == "hang" or (answers and lost):
+                    continue
+                if back is not None and self.refusal and b"FCALL" in data:
+                    back.write(self.refusal)
                     continue
                 writer.write(data)
         with contextlib.suppress(OSError):

@@ -94,6 +94,40 @@ def test_a_required_variable_that_is_missing_is_an_error_with_its_line(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("POOLS=$nowhere/pools.toml", "POOLS names $nowhere that is not set: write $$"),
+        ("POOLS=${nowhere}/pools.toml", "POOLS names $nowhere that"),
+        ('ACCOUNT="${nowhere}"', "ACCOUNT names $nowhere that"),
+        ("SOLANA_RPC_URL=${nowhere}", "SOLANA_RPC_URL names a variable that"),
+        ("DATABASE_PASSWORD=pa$word", "DATABASE_PASSWORD names a variable that"),
+        ("REDIS_URL=redis://u:pa$word@h", "REDIS_URL names a variable that"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_an_error_and_no_empty_text(
+    tmp_path: Path, line: str, named: str
+) -> None:
+    (tmp_path / ".env").write_text(f"\n{line}\n")
+    with pytest.raises(SettingsError) as error:
+        load({}, tmp_path / ".env")
+    assert f".env:2: {named}" in str(error.value)
+    assert "word" not in str(error.value).replace("PASSWORD", "")
+    name = line.partition("=")[0]
+    value = "redis://h" if name == "REDIS_URL" else "https://h" if "RPC" in name else "x"
+    load({name: value}, tmp_path / ".env")  # the environment has it: the line is not used
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["POOLS=$$nowhere", "POOLS='$nowhere'", "POOLS=${nowhere:-}", "POOLS=${nowhere-x}",
+     "POOLS=${nowhere:+x}", "POOLS=a$", "POOLS=a$1", "COMPOSE_FILE=$nowhere"],
+)  # fmt: skip
+def test_a_dollar_sign_that_is_meant_is_no_error(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n")
+    load({}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"PORT=3100\nACCOUNT=desk",

@@ -8,7 +8,7 @@ from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from events.archive.pool import ArchiveRejected, _unavailable
-from events.log.redis.link import _is_rejection
+from events.log import is_permanent
 
 REPLIES = {
     "LOADING Redis is loading the dataset in memory": False,
@@ -35,6 +35,17 @@ REPLIES = {
     "ERR wrong number of arguments for 'auth' command": True,
     "ERR unknown command 'CLIENT'": True,
     "ERR unknown subcommand 'SETNAME'. Try CLIENT HELP.": True,
+    "ERR upstream connect error or disconnect/reset before headers": False,
+    "ERR Proxy error: backend was REMOVED": False,
+    "ERR Error running function": False,
+    "ERR syntax error": True,
+    "ERR unknown command 'FCALL', with args beginning with: 'oe_open'": True,
+    "ERR unsupported command 'FCALL'": True,
+    "ERR Command is not available: 'FUNCTION'. See https://upstash.com": True,
+    "MOVED 3999 127.0.0.1:6381": True,
+    "ASK 3999 127.0.0.1:6381": True,
+    "CROSSSLOT Keys in request don't hash to the same slot": True,
+    "WRONGTYPE Operation against a key holding the wrong kind of value": True,
     "ERR DB index is out of range": True,
     "ERR invalid DB index": True,
     "ERR Client names cannot contain spaces, newlines or special characters.": True,
@@ -48,7 +59,7 @@ def test_a_reply_of_redis_at_connecting(reply: str, permanent: bool, wrapped: bo
     if wrapped:  # as redis-py raises the answers of its own login
         cause, error = error, RedisConnectionError("login")
         error.__cause__ = cause
-    assert _is_rejection(error) is permanent
+    assert is_permanent(error) is permanent
 
 
 ERRORS = {
