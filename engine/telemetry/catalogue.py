@@ -58,6 +58,8 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "sends_suspended": Line("warning", "Nothing is sent until the log is verified"),
     },
     "Orders": {
+        "order_accepted": Line("debug", "A POST is in the log; `account`, with its `request_id`"),
+        "order_cancelled": Line("debug", "A request cancelled the order; `actor`, `request_id`"),
         "order_confirmed": Line("debug", "The transaction `signature` is confirmed"),
         "order_expired": Line("debug", "The order's time is over"),
         "order_failed": Line("info", "The order failed; `reason` is in the failure reasons"),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from events.commands import orders
@@ -50,6 +51,9 @@ CANCEL_ORDERS = 500
 
 SEARCH_S = 0.5
 """How long a call searches for orders to cancel."""
+
+
+_log = structlog.get_logger()
 
 
 class CommandHandlers:
@@ -128,6 +132,8 @@ class CommandHandlers:
         if order.status is not Status.CANCELLED:
             code = "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "too-late"
             raise _refused(code, order)
+        if result.outcome is CommandOutcome.DONE:
+            _log.debug("order_cancelled", order_id=order_id, actor=actor)
         return order.status
 
     # -- amend ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from gateway.http.access_log import ORDER_ID
 from gateway.middleware.auth import BOUND, Authenticator, visible_account
 from gateway.middleware.authorization import Permission, Reach
 from gateway.middleware.ownership import Ownership
@@ -39,6 +40,7 @@ class Guard:
             await self._access.admit(request, permission)
             if permission.reach is Reach.IN_PATH:
                 order_id = order_id_of(request.match_info["id"])
+                request[ORDER_ID] = order_id
                 await self._ownership.check(visible_account(request), order_id)
             response = await handler(request)
             if not response.prepared:
