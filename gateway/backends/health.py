@@ -115,6 +115,7 @@ class Health:
                         self.open = True
                     if (await self._log.epoch_and_position())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
+                    await self._log.connect_lanes()
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
                     self._foreign = await self._log.foreign()
