@@ -151,6 +151,7 @@ def _programs(settings: Settings) -> list[list[Program]]:
                 hopeless=SETTING,
                 alive=functools.partial(sign_file, settings, words[-1]),
                 hung_s=hung_s(settings),
+                tells=True,
             )
             for words in group
         ]

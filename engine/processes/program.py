@@ -33,7 +33,7 @@ class Program:
     `keep` are file descriptors that it inherits. `cwd` is the folder it starts in; None: ours.
     `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
-    last time it is taken to hang.
+    last time it is taken to hang. `tells`: it logs its own start and stop.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Program:
     hopeless: int | None = None
     alive: Callable[[int], Path] | None = None
     hung_s: float = 30.0
+    tells: bool = False
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Starts it, from the main thread, in a session of its own: Ctrl-C reaches only us."""

@@ -36,20 +36,29 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "process_stop_overdue": Line("warning", "Its work did not end within `patience_s`"),
         "process_start_retried": Line("info", "It ended during the start of `engine up`: `error`"),
         "process_restarted": Line("warning", "It died with `error` and runs again in `pause_s`"),
-        "process_hung": Line("warning", "It gave no sign of life; it is killed and restarted"),
+        "process_hung": Line("warning", "It gave no sign of life and is ended; `stacks`"),
         "process_killed": Line("warning", "It did not stop in time and was killed"),
         "process_failed": Line("critical", "It cannot start or continue; `error` says why"),
         "process_output": Line("", "Text of a program that does not log JSON: `text`"),
         "exception_uncaught": Line("critical", "A bug ends the process; `exception`"),
+        "exception_ignored": Line("warning", "Python ignored a bug of a destructor, `where`"),
         "library_message": Line("", "A message of a library, `logger`: `text`"),
         "engine_start_delayed": Line("warning", "`engine up` still waits for `waiting_for`"),
-        "metrics_port_unavailable": Line("warning", "METRICS_PORT cannot be opened: no metrics"),
+        "metrics_port_unavailable": Line(
+            "warning", "METRICS_PORT is taken: no metrics until it is free"
+        ),
+        "metrics_port_opened": Line("info", "METRICS_PORT is free now, and served"),
     },
     "Engine": {
         "engine_halted": Line("warning", "An operator halted sends and triggers; once a gateway"),
         "engine_resumed": Line("info", "The halt is over"),
         "orders_refused": Line("error", "All new orders are refused from now on; `reason`"),
         "orders_accepted_again": Line("info", "New orders are accepted again"),
+        "readiness_reason_begun": Line(
+            "warning",
+            "/readyz gives a reason (`code`) for a `part`; those of the log refuse orders",
+        ),
+        "readiness_reason_over": Line("info", "It no longer does, after `duration_s`"),
         "backend_outage_begun": Line(
             "warning", "`backend` (log, archive, node, collector) does not answer; not per retry"
         ),

@@ -32,7 +32,8 @@ _FORMATS: Mapping[str, _Format] = {
     # 2026-12-01 01:02:03.456 UTC [4711] LOG:  database system is ready to accept connections
     "postgres": _Format(
         re.compile(r"^[\d-]+ [\d:.]+ \S+ \[\d+\] .*?(?P<mark>[A-Z]+)\d?:\s+(?P<text>.*)$"),
-        {"WARNING": "warning", "ERROR": "error", "FATAL": "error", "PANIC": "critical"},
+        # A failed statement, or the end of one connection: whose it was tries again and says more.
+        {"WARNING": "warning", "ERROR": "warning", "FATAL": "warning", "PANIC": "critical"},
     ),
 }
 """By the name of the program. A mark without a level is that program's routine: `debug`."""

@@ -182,6 +182,7 @@ def configure(settings: Settings, process: str) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_of_thread
+    sys.unraisablehook = _log_ignored
 
 
 def _as_library_message(
@@ -207,3 +208,10 @@ def _log_uncaught_of_thread(args: threading.ExceptHookArgs) -> None:
     """Python's `threading.excepthook`."""
     if args.exc_value is not None:
         _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_ignored(args: sys.UnraisableHookArgs) -> None:
+    """Python's `sys.unraisablehook`: an exception of a destructor or a callback of C."""
+    where = getattr(args.object, "__qualname__", "") or type(args.object).__name__
+    error = (args.exc_type, args.exc_value, args.exc_traceback)
+    structlog.get_logger().warning("exception_ignored", where=where, exc_info=error)

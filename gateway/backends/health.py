@@ -22,7 +22,7 @@ from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls, UnknownAges
-from gateway.backends.switch_log import SwitchLog
+from gateway.backends.switch_log import ReasonLog, SwitchLog
 from gateway.http.problems import Problem
 from gateway.http.readiness_reasons import REASONS, Reason, reason
 from gateway.http.responses import json_response
@@ -33,6 +33,9 @@ POLICY_LOOKS = 10
 """The eviction policy is read once in this many looks (every five seconds)."""
 UNVOUCHED_S = 2.0
 """How long the projector may take to verify the log after a restart of its server."""
+UNANSWERED_S = 2.0
+"""How long the log may not answer before that is a refusal of all orders: longer than its server
+takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
 LOG_CODES = {
@@ -83,7 +86,10 @@ class Health:
         self._fault = "not opened yet"
         self._suspended = ""
         """Why orders are refused although the log can be written; empty while they are not."""
+        self._unanswered_s: float | None = None
+        """Since when the log does not answer."""
         self._switches = SwitchLog(time.monotonic())
+        self._reason_log = ReasonLog(time.monotonic())
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
         self._chain_facts = chain_facts
@@ -123,10 +129,12 @@ class Health:
                     await self._switches.take_halt(await self._log.halted(), self._halted)
                     self._stalls.take(await self._log.workers(), time.monotonic())
                 LOG.over()
+                self._unanswered_s = None
             except (LogError, TimeoutError) as error:
                 if self.open and not isinstance(error, Fenced):
                     LOG.failed(error)  # at a start it may not be there yet
                 self._fault = str(error) or "no answer"
+                self._unanswered_s = self._unanswered_s or time.monotonic()
                 self._stalls.forget()
                 self.open = self.open and not isinstance(error, Fenced)
             except Exception as error:  # a wrongly configured server
@@ -138,7 +146,8 @@ class Health:
 
     def _refusal(self) -> str:
         """Why every order is refused; empty while orders are accepted."""
-        if not self.open:
+        since = self._unanswered_s
+        if not self.open or (since is not None and time.monotonic() - since >= UNANSWERED_S):
             return self._fault
         full = "the log server is short of memory" if self.full else ""
         return self._unsafe() or self._suspended or full
@@ -198,6 +207,7 @@ class Health:
         position = log.get("position")
         projection = await self._projection(position, archive)
         reasons = self._reasons(log, archive, projection, stages)
+        self._reason_log.take(reasons, time.monotonic())
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
             "status": status,

@@ -16,7 +16,7 @@ NOW = "01 Dec 2026 01:02:03.456"
         ("valkey", f"47:M {NOW} # WARNING overcommit", "warning", "WARNING overcommit"),
         ("valkey", "no format at all", "debug", "no format"),
         ("postgres", "2026-12-01 01:02:03.4 UTC [9] LOG:  ready", "debug", "ready"),
-        ("postgres", "2026-12-01 01:02:03.4 UTC [9] FATAL:  no space", "error", "no space"),
+        ("postgres", "2026-12-01 01:02:03.4 UTC [9] FATAL:  no space", "warning", "no space"),
         ("postgres", "2026-12-01 01:02:03.4 UTC [9] PANIC:  lost", "critical", "lost"),
         ("router", "Traceback (most recent call last):", "error", "Traceback"),
         ("router", "ValueError: x", "error", "ValueError"),
