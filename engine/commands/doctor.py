@@ -142,7 +142,9 @@ async def _records(subject: Subject) -> AsyncIterator[Finding]:
 
 
 async def _chain(subject: Subject) -> AsyncIterator[Finding]:
-    async for finding in chain.look(subject.settings, apart=subject.apart):
+    async for finding in chain.look(
+        subject.settings, apart=subject.apart, own=subject.own("localnet")
+    ):
         yield finding
 
 

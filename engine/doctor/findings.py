@@ -47,8 +47,15 @@ class Own(NamedTuple):
     pid: int
 
 
-HANGING = ("timed out", "timeout")
+HANGING = ("timed out", "timeout", "no answer in time")
 SILENT = ("refused", "no such file", *HANGING)
+
+
+def own_mend(text: str, own: Own) -> str:
+    """How to repair that a child of `engine up` cannot be reached; `text`: the error's."""
+    if any(sign in text.lower() for sign in HANGING):
+        return f"kill -9 {own.pid}: it hangs, and `engine up` starts it again"
+    return f"look into logs/{own.name}.log of DATA_DIR: `engine up` starts it again and again"
 
 
 def reach_mend(error: Exception, setting: str, own: Own | None = None) -> str:
@@ -57,9 +64,7 @@ def reach_mend(error: Exception, setting: str, own: Own | None = None) -> str:
     """
     text = f"{type(error).__name__} {error}".lower()
     if own is not None:
-        if any(sign in text for sign in HANGING):
-            return f"kill -9 {own.pid}: it hangs, and `engine up` starts it again"
-        return f"look into logs/{own.name}.log of DATA_DIR: `engine up` starts it again and again"
+        return own_mend(text, own)
     if any(sign in text for sign in SILENT):
         return f"start the server that {setting} names"
     return f"correct {setting}"

@@ -38,6 +38,9 @@ _FORMATS: Mapping[str, _Format] = {
 }
 """By the name of the program. A mark without a level is that program's routine: `debug`."""
 
+_ROUTINE = (re.compile(r"is now ready to exit"),)
+"""Text that its program marks as more than it is: that of a stop as asked."""
+
 _TROUBLE = (
     (re.compile(r"\b(\w*Error|\w*Exception|Traceback|fatal|panic)\b", re.IGNORECASE), "error"),
     (re.compile(r"warning\b", re.IGNORECASE), "warning"),
@@ -65,6 +68,8 @@ def _text(process: str, text: str) -> tuple[str, str]:
     if (format_ := _FORMATS.get(process)) is not None:
         if (match := format_.line.match(text)) is None:
             return "debug", text
+        if any(pattern.search(text) for pattern in _ROUTINE):
+            return "debug", match["text"]
         return format_.levels.get(match["mark"], "debug"), match["text"]
     for pattern, level in _TROUBLE:
         if pattern.search(text):

@@ -293,6 +293,7 @@ def test_the_remedy_for_the_log_follows_from_its_status(status: str) -> None:
         (ConnectionRefusedError("refused"), None, "start the server that REDIS_URL names"),
         (OSError("bad login"), None, "correct REDIS_URL"),
         (TimeoutError(), Own("valkey", 7), "kill -9 7: it hangs"),
+        (OSError("getSlot: no answer in time"), Own("localnet", 7), "kill -9 7: it hangs"),
         (ConnectionRefusedError("refused"), Own("valkey", 7), "look into logs/valkey.log"),
     ],
 )

@@ -14,6 +14,7 @@ NOW = "01 Dec 2026 01:02:03.456"
     [
         ("valkey", f"47:M {NOW} * Ready to accept connections", "debug", "Ready to accept"),
         ("valkey", f"47:M {NOW} # WARNING overcommit", "warning", "WARNING overcommit"),
+        ("valkey", f"47:M {NOW} # Valkey is now ready to exit, bye bye...", "debug", "Valkey is"),
         ("valkey", "no format at all", "debug", "no format"),
         ("postgres", "2026-12-01 01:02:03.4 UTC [9] LOG:  ready", "debug", "ready"),
         ("postgres", "2026-12-01 01:02:03.4 UTC [9] FATAL:  no space", "warning", "no space"),
