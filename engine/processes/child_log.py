@@ -60,7 +60,8 @@ class ChildLog:
 
     def last_words(self) -> str:
         """Returns the line of this run's output that explains best why it ended."""
-        return last_error_line(self._tail.decode(errors="replace"))
+        line = last_error_line(self._tail.decode(errors="replace"))
+        return foreign_lines.text_of(self.path.stem, line)
 
     async def pump(self, name: str, source: int) -> None:
         """Reads the pipe `source` until its writers are gone, and closes it."""

@@ -42,6 +42,7 @@ _ROUTINE = (re.compile(r"is now ready to exit"),)
 """Text that its program marks as more than it is: that of a stop as asked."""
 
 _TROUBLE = (
+    (re.compile(r"^engine: "), "error"),  # why one of our commands ended
     (re.compile(r"\b(\w*Error|\w*Exception|Traceback|fatal|panic)\b", re.IGNORECASE), "error"),
     (re.compile(r"warning\b", re.IGNORECASE), "warning"),
 )
@@ -75,3 +76,8 @@ def _text(process: str, text: str) -> tuple[str, str]:
         if pattern.search(text):
             return level, text
     return "info", text
+
+
+def text_of(process: str, line: str) -> str:
+    """What a line of a child says, without the marks and the time of its program."""
+    return str(parse(process, line.encode()).get("text", line))

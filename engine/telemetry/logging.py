@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from engine.settings import Settings
+from engine.telemetry.foreign_lines import OUTPUT
 from engine.telemetry.scrubbing import Scrubber
 from events.ids import trace_id
 
@@ -91,6 +92,7 @@ class _Output:
         self.level = level
         self.render = render
         self.scrub = scrub
+        self._repeats = Repeats()
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Writes a line of a child."""
@@ -98,6 +100,13 @@ class _Output:
         if level < self.level:
             return
         rendered: Any = dict(fields)
+        if fields["event"] == OUTPUT:
+            # A program that dies again and again says the same each time; its file has it all.
+            timestamp = rendered.pop("timestamp", "")
+            try:
+                rendered = {**self._repeats(None, "", rendered), "timestamp": timestamp}
+            except structlog.DropEvent:
+                return
         for processor in self.render:
             rendered = processor(None, str(fields["level"]), rendered)
         print(self.scrub(rendered), file=sys.stderr, flush=True)

@@ -153,10 +153,13 @@ class Health:
         return self._unsafe() or self._suspended or full
 
     async def watch_ages(self) -> None:
-        """Runs for as long as the gateway: an age that stays unknown has to be noticed."""
+        """Runs for as long as the gateway: what nobody asks for has to be noticed and logged."""
         while True:
             with contextlib.suppress(Exception):  # what fails here fails in the next request too
-                await self.state()
+                state = await self.state()
+                # Not for each request: the lines would have the id of whoever asks.
+                reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
+                self._reason_log.take(reasons, time.monotonic())
             await asyncio.sleep(AGES_S)
 
     def _unsafe(self) -> str:
@@ -207,7 +210,6 @@ class Health:
         position = log.get("position")
         projection = await self._projection(position, archive)
         reasons = self._reasons(log, archive, projection, stages)
-        self._reason_log.take(reasons, time.monotonic())
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
             "status": status,

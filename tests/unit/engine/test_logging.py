@@ -9,6 +9,7 @@ import sys
 import pytest
 import structlog
 
+from engine.telemetry import logging as ours
 from engine.telemetry.catalogue import by_name
 from engine.telemetry.logging import KEPT, Repeats
 
@@ -111,3 +112,25 @@ def test_whatever_python_itself_prints_is_a_json_object_a_line() -> None:
     [ignored] = [line for line in lines if line["event"] == "exception_ignored"]
     assert (ignored["level"], ignored["where"]) == ("warning", "Doomed.__del__")
     assert ignored["exception"][0]["exc_value"] == "in a destructor"
+
+
+def test_a_program_that_says_the_same_again_is_forwarded_once_and_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = ours._Output()
+    now = 0.0
+    monkeypatch.setattr(output, "_repeats", Repeats(10, lambda: now))
+    line = {"event": "process_output", "process": "valkey", "level": "warning", "text": "full"}
+    own = {"event": "order_failed", "process": "router", "level": "info"}
+    for second in range(3):
+        now = 5.0 * second
+        output.write(line | {"timestamp": f"t{second}"})
+        output.write(own | {"timestamp": f"t{second}"})
+    lines = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert [(x["event"], x["timestamp"], x.get("repeated")) for x in lines] == [
+        ("process_output", "t0", None),
+        ("order_failed", "t0", None),
+        ("order_failed", "t1", None),
+        ("process_output", "t2", 1),
+        ("order_failed", "t2", None),
+    ]
