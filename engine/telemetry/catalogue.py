@@ -74,6 +74,10 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "order_failed": Line("info", "The order failed; `reason` is in the failure reasons"),
         "order_parked": Line("error", "The engine cannot continue the order; see `engine parked`"),
         "transaction_in_doubt": Line("warning", "The outcome of `signature` cannot be determined"),
+        "doubt_over": Line("info", "The outcome is determined; `status`"),
+        "parked_order_ended": Line(
+            "info", "An operator's `act` (requeue, discard, settle) is done"
+        ),
         "order_step_failed": Line("error", "A bug met an order, which is parked; `exception`"),
         "order_head_damaged": Line("error", "The order's head cannot be read: `engine repair`"),
         "version_conflict": Line("debug", "Another writer, such as a cancel, was faster"),
@@ -121,7 +125,7 @@ LINES: Mapping[str, Mapping[str, Line]] = {
     "Solana": {
         "send_failed": Line("warning", "A first send failed; the confirmer sends again"),
         "sends_incomplete": Line("info", "Some transactions of a send were not taken"),
-        "rebroadcast_failed": Line("info", "One repeated send failed; the next one follows"),
+        "rebroadcast_failed": Line("debug", "One repeated send failed; the next one follows"),
         "outcome_unanswered": Line("info", "A question for an outcome was not answered"),
         "outcome_unknown": Line("info", "The nodes do not know an outcome yet"),
         "amounts_unread": Line("warning", "The amounts of a transaction cannot be read"),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from engine import cli
 from engine.venues import LEDGER
@@ -81,9 +82,9 @@ def engine(
     return run
 
 
-async def in_doubt(team: Crew) -> str:
+async def in_doubt(team: Crew, chain: SilentChain | None = None) -> str:
     """An order that was sent and of which no node tells the outcome."""
-    chain = SilentChain(team.simulation, team.ledger_path)
+    chain = chain or SilentChain(team.simulation, team.ledger_path)
     for name in ("router", "builder", "submitter", "confirmer"):
         await team.worker(team.stage(name, chain=chain))
     [order_id] = await team.submit()
@@ -160,3 +161,18 @@ async def test_only_orders_in_doubt_are_closed(team: Crew) -> None:
     )
     with pytest.raises(NotAllowed, match="executed on chain by abc"):
         await doubts.close(team.log, order_id, 2**62, "", "ann")
+
+
+@pytest.mark.parametrize("simulation", [LONG])
+async def test_a_doubt_is_a_line_when_it_begins_and_one_when_it_is_over(team: Crew) -> None:
+    chain = SilentChain(team.simulation, team.ledger_path)
+    with structlog.testing.capture_logs() as lines:
+        order_id = await in_doubt(team, chain)
+        chain.silent = False
+        assert await team.ended([order_id]) == ["confirmed"]
+        await until(lambda: any(line["event"] == "doubt_over" for line in lines))
+    told = [line for line in lines if line["event"] in ("transaction_in_doubt", "doubt_over")]
+    assert [(line["event"], line["log_level"], line["order_id"]) for line in told] == [
+        ("transaction_in_doubt", "warning", order_id), ("doubt_over", "info", order_id),
+    ]  # fmt: skip
+    assert told[1]["status"] == "confirmed"
