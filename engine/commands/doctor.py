@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from engine.commands.up import reachable
 from engine.composition.log import make_log
-from engine.doctor import archive, chain, log_server, machine, records, running
+from engine.doctor import archive, chain, log_server, machine, records, running, waiting
 from engine.doctor.findings import Finding, Own, Status
 from engine.embedded import localnet
 from engine.embedded.data_dir import RunState, holds_engine
@@ -141,6 +141,12 @@ async def _records(subject: Subject) -> AsyncIterator[Finding]:
             yield finding
 
 
+async def _doubts(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.database_url:
+        async for finding in waiting.look(subject.database_url):
+            yield finding
+
+
 async def _chain(subject: Subject) -> AsyncIterator[Finding]:
     async for finding in chain.look(
         subject.settings, apart=subject.apart, own=subject.own("localnet")
@@ -175,6 +181,7 @@ CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (
     _log_server,
     _archive,
     _records,
+    _doubts,
     _chain,
     _gateway,
 )

@@ -11,12 +11,14 @@ import pytest
 import structlog
 
 from engine import cli
+from engine.doctor import waiting
 from engine.venues import LEDGER
 from events.audit.verify import verify
 from events.commands import doubts
 from events.commands.doubts import NotAllowed
 from events.log import EventLog
 from events.order import EXECUTED, Transaction
+from events.secret import SecretUrl
 from events.types import (
     OrderConfirmed,
     OrderFailed,
@@ -109,6 +111,9 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
         assert (code, json.loads(out)["orderId"], json.loads(out)["detail"]) == (
             0, order_id, "getSignatureStatuses",
         )  # fmt: skip
+        [finding] = [finding async for finding in waiting.look(SecretUrl(database_url))]
+        assert (finding.status, finding.mend) == ("warning", "engine doubts list")
+        assert finding.detail == "the outcome of 1 sent order is unknown"
 
         async def closed() -> bool:
             code, _, err = await engine(
@@ -126,6 +131,7 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
         assert (code, "not in doubt" in err) == (1, True)
         await projected(log, archive)
         assert (await engine("doubts", "list"))[1] == "0 in doubt"
+        assert [finding async for finding in waiting.look(SecretUrl(database_url))] == []
         assert (await verify(archive, log, columns)).problems == []
     assert not team.of(OrderConfirmed)
 
