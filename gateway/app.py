@@ -16,6 +16,7 @@ from http import HTTPStatus
 import structlog
 from aiohttp import hdrs, web
 
+from events.log import EventLog
 from events.metrics import REQUESTS, RESPONSES
 from gateway.api.admin import Admin
 from gateway.api.audits import Audits
@@ -54,6 +55,7 @@ from gateway.streaming.refusals import refuse_stream
 from gateway.streaming.sse import Streams
 from gateway.streaming.websocket import Sockets
 from projections.feed.feed import Feed
+from projections.feed.history_reader import HistoryReader
 
 BODY_BYTES = 1_000_000
 """More than 500 orders of the greatest length."""
@@ -99,17 +101,20 @@ def make_app(options: GatewayOptions) -> web.Application:
         slow_s=options.slow_s,
         explorer=options.explorer,
     )
+    # What lowers risk, and the keys that permit it, share no connection with what a flood uses.
+    urgent = options.log.lane("urgent")
     ownership = Ownership(feed.past)
+    urgent_ownership = Ownership(HistoryReader(urgent, options.archive))
     presence = ConnectionLimiter(options.sockets_max, options.sockets_max_each)
     access = Authenticator(
-        options.log,
+        urgent,
         account=options.account,
         required=options.keys_required,
         rates=options.rates,
         cut=presence.cut,
     )
     prices = PriceHistory(options.quotes, options.tokens, options.log.partition)
-    handlers = _handlers(options, health, feed, presence, ownership, prices)
+    handlers = _handlers(options, urgent, health, feed, presence, ownership, prices)
     app = web.Application(client_max_size=BODY_BYTES)
     app.cleanup_ctx.append(partial(_background, health, access, feed, prices))
     app.on_shutdown.append(handlers.sockets.shutdown)
@@ -118,12 +123,13 @@ def make_app(options: GatewayOptions) -> web.Application:
     app.on_response_prepare.append(response_headers.name_server)
     app.on_response_prepare.append(request_id.name_request)
     origin_guard = OriginGuard(options.hosts, options.origins)
-    _add_routes(app, handlers, origin_guard, Guard(access, ownership))
+    _add_routes(app, handlers, origin_guard, Guard(access, ownership, urgent_ownership))
     return app
 
 
 def _handlers(
     options: GatewayOptions,
+    urgent: EventLog,
     health: Health,
     feed: Feed,
     presence: ConnectionLimiter,
@@ -136,12 +142,12 @@ def _handlers(
     return Handlers(
         orders=Orders(log, archive, health, tokens=tokens),
         order_reads=OrderReads(log, archive, feed, views, tokens),
-        commands=CommandHandlers(log, archive, health, views, tokens),
+        commands=CommandHandlers(log, urgent, archive, health, views, tokens),
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
         quotes=Quotes(options.quotes, tokens, log.partition),
         prices=Prices(prices, tokens),
-        admin=Admin(log, archive, health),
+        admin=Admin(urgent, archive, health),
         parked=ParkedOrders(log, archive, feed.past, health, options.settles, views),
         audits=Audits(feed, presence, options.records, options.explorer),
         health=health,

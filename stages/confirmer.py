@@ -225,7 +225,7 @@ class Confirmer:
                 await self._chain.send([transaction.raw])
         except (VenueRefusal, OSError) as error:
             self._rebroadcasts.record(transaction.signature, error)
-            _log.info(
+            _log.debug(
                 "rebroadcast_failed", stage="confirmer", order_id=order.id, error=error_text(error)
             )
         else:

@@ -10,8 +10,8 @@ from redis.exceptions import ResponseError
 
 from engine.commands.up import reachable
 from engine.composition.log import make_log
-from engine.doctor import archive, chain, log_server, machine, records, running
-from engine.doctor.findings import Finding, Status
+from engine.doctor import archive, chain, log_server, machine, records, running, waiting
+from engine.doctor.findings import Finding, Own, Status
 from engine.embedded import localnet
 from engine.embedded.data_dir import RunState, holds_engine
 from engine.embedded.data_dir import running as recorded
@@ -68,6 +68,11 @@ class Subject(NamedTuple):
     chain: str
     """The chain that the settings name; empty where POOLS cannot be read."""
 
+    def own(self, name: str) -> Own | None:
+        """The embedded server of this name, where `engine up` runs one."""
+        pid = self.record.pids.get(name) if self.record is not None else None
+        return None if pid is None else Own(name, pid)
+
     @property
     def apart(self) -> bool:
         """Whether the processes run by themselves, beside external servers."""
@@ -117,13 +122,15 @@ def _subject(settings: Settings, record: RunState | None) -> Subject:
 
 async def _log_server(subject: Subject) -> AsyncIterator[Finding]:
     if subject.redis_url:
-        async for finding in log_server.look(subject.redis_url, chain=subject.chain):
+        async for finding in log_server.look(
+            subject.redis_url, chain=subject.chain, own=subject.own("valkey")
+        ):
             yield finding
 
 
 async def _archive(subject: Subject) -> AsyncIterator[Finding]:
     if subject.database_url:
-        async for finding in archive.look(subject.database_url):
+        async for finding in archive.look(subject.database_url, own=subject.own("postgres")):
             yield finding
 
 
@@ -134,8 +141,16 @@ async def _records(subject: Subject) -> AsyncIterator[Finding]:
             yield finding
 
 
+async def _doubts(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.database_url:
+        async for finding in waiting.look(subject.database_url):
+            yield finding
+
+
 async def _chain(subject: Subject) -> AsyncIterator[Finding]:
-    async for finding in chain.look(subject.settings, apart=subject.apart):
+    async for finding in chain.look(
+        subject.settings, apart=subject.apart, own=subject.own("localnet")
+    ):
         yield finding
 
 
@@ -166,6 +181,7 @@ CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (
     _log_server,
     _archive,
     _records,
+    _doubts,
     _chain,
     _gateway,
 )

@@ -157,6 +157,7 @@ def _programs(settings: Settings, folder: Folder) -> list[list[Program]]:
                 alive=functools.partial(sign_file, settings, words[-1]),
                 hung_s=hung_s(settings),
                 lost=intact,
+                tells=True,
             )
             for words in group
         ]

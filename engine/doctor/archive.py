@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
-from engine.doctor.findings import Finding, failed, ok, reach_mend, skew, skipped, warning
+from engine.doctor.findings import Finding, Own, failed, ok, reach_mend, skew, skipped, warning
 from events.secret import SecretUrl
 
 LEAST = 160_000
@@ -31,7 +31,7 @@ _FACTS = """
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
-async def look(url: SecretUrl) -> AsyncIterator[Finding]:
+async def look(url: SecretUrl, *, own: Own | None = None) -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
     try:
         connection = await asyncpg.connect(
@@ -39,7 +39,7 @@ async def look(url: SecretUrl) -> AsyncIterator[Finding]:
         )
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         why = str(error) or type(error).__name__
-        yield failed("Postgres", why, reach_mend(error, "DATABASE_URL"))
+        yield failed("Postgres", why, reach_mend(error, "DATABASE_URL", own))
         return
     try:
         before = time.time()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from engine.doctor import consensus, nodes, versions
-from engine.doctor.findings import Finding, failed, ok, skipped, warning
+from engine.doctor.findings import Finding, Own, failed, ok, own_mend, skipped, warning
 from engine.embedded import localnet
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
@@ -24,10 +24,13 @@ LITTLE = LAMPORTS // 20
 """Some hundred transactions with their fees and accounts."""
 
 
-async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Finding]:
+async def look(
+    settings: Settings, *, apart: bool = False, own: Own | None = None
+) -> AsyncIterator[Finding]:
     """Runs all checks of the chain. URLs of nodes carry keys: only their hosts are shown.
 
-    `apart`: each process runs by itself, and this may be one that has no key.
+    `apart`: each process runs by itself, and this may be one that has no key. `own`: the local
+    chain that `engine up` runs.
     """
     signs = True
     try:
@@ -50,7 +53,7 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
         return
     answers = False
     for number, url in enumerate(settings.solana_rpc_url, start=1):
-        finding = await _node(settings, number, url)
+        finding = await _node(settings, number, url, own)
         answers = answers or finding.status == "ok"
         yield finding
     if answers:
@@ -60,7 +63,7 @@ async def look(settings: Settings, *, apart: bool = False) -> AsyncIterator[Find
             yield finding
 
 
-async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
+async def _node(settings: Settings, number: int, url: SecretUrl, own: Own | None) -> Finding:
     from stages.venues.solana.rpc.clusters import ClusterGuard
     from stages.venues.solana.rpc.link import RpcLink
     from stages.venues.solana.rpc.methods import Rpc
@@ -82,10 +85,11 @@ async def _node(settings: Settings, number: int, url: SecretUrl) -> Finding:
     except (VenueRefusal, OSError) as error:
         code = error.code if isinstance(error, VenueRefusal) else str(error)
         why = f": {error.detail}" if isinstance(error, VenueRefusal) and error.retryable else ""
+        unreached = own_mend(why, own) if own else "mend SOLANA_RPC_URL, or name another node"
         mend = {
             "wrong-cluster": "SOLANA_RPC_URL and POOLS must be of one cluster",
             "mainnet-not-allowed": "real money: ALLOW_MAINNET=1, or a node of another cluster",
-        }.get(code, "mend SOLANA_RPC_URL, or name another node")
+        }.get(code, unreached)
         return failed(name, f"{host}: {code}{why}", mend)
     finally:
         await rpc.close()

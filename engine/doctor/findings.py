@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -40,14 +40,31 @@ def skipped(name: str, detail: str) -> Finding:
     return Finding(name, "skipped", detail)
 
 
-SILENT = ("refused", "no such file", "timed out", "timeout")
+class Own(NamedTuple):
+    """An embedded server: a child of `engine up`."""
+
+    name: str
+    pid: int
 
 
-def reach_mend(error: Exception, setting: str) -> str:
+HANGING = ("timed out", "timeout", "no answer in time")
+SILENT = ("refused", "no such file", *HANGING)
+
+
+def own_mend(text: str, own: Own) -> str:
+    """How to repair that a child of `engine up` cannot be reached; `text`: the error's."""
+    if any(sign in text.lower() for sign in HANGING):
+        return f"kill -9 {own.pid}: it hangs, and `engine up` starts it again"
+    return f"look into logs/{own.name}.log of DATA_DIR: `engine up` starts it again and again"
+
+
+def reach_mend(error: Exception, setting: str, own: Own | None = None) -> str:
     """How to repair that a server cannot be reached: start it, where nothing listens at its
-    address; else the address, login or database is wrong.
+    address; else the address, login or database is wrong. `own`: `engine up` runs the server.
     """
     text = f"{type(error).__name__} {error}".lower()
+    if own is not None:
+        return own_mend(text, own)
     if any(sign in text for sign in SILENT):
         return f"start the server that {setting} names"
     return f"correct {setting}"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from redis.exceptions import ResponseError
 
-from engine.doctor.findings import Finding, failed, ok, reach_mend, skew, warning
+from engine.doctor.findings import Finding, Own, failed, ok, reach_mend, skew, warning
 from events.log import Keys, LogError, RedisConnection, other_chain
 from events.secret import SecretUrl
 
@@ -20,7 +20,9 @@ REQUIRED_CONFIG = (
 )  # fmt: skip
 
 
-async def look(url: SecretUrl, *, chain: str = "") -> AsyncIterator[Finding]:
+async def look(
+    url: SecretUrl, *, chain: str = "", own: Own | None = None
+) -> AsyncIterator[Finding]:
     """All of it. One that cannot be reached is the only finding then."""
     link = RedisConnection(url, "doctor")
     try:
@@ -29,7 +31,7 @@ async def look(url: SecretUrl, *, chain: str = "") -> AsyncIterator[Finding]:
         ours = (before + time.time()) / 2
         info = _fields((await link.call("INFO", "everything")).decode())
     except (LogError, ResponseError, OSError) as error:
-        yield failed("log server", str(error), reach_mend(error, "REDIS_URL"))
+        yield failed("log server", str(error), reach_mend(error, "REDIS_URL", own))
         return
     else:
         yield _version(info)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import platform
 import shutil
@@ -21,6 +23,7 @@ GB = 10**9
 DISK_FAILED = GB
 DISK_WARNING = 10 * GB
 """The log's file is rewritten beside itself, and the archive only ever grows."""
+ANSWER_S = 1.0
 WORKERS = 6
 """Processes that `engine up` gives a port of METRICS_PORT to."""
 
@@ -34,6 +37,8 @@ def look(settings: Settings, *, runs: bool, apart: bool) -> Iterator[Finding]:
     yield from _secrets(settings)
     if runs or apart:
         yield skipped("ports", "the engine's own, where it runs")
+        if runs and settings.metrics_port:
+            yield from _served_metrics(settings)
     else:
         yield _port("port", "PORT", settings.host, settings.port)
         if settings.metrics_port:
@@ -115,6 +120,29 @@ def _port(name: str, setting: str, host: str, port: int) -> Finding:
             why = error.strerror or str(error)
             return failed(name, f"{host} port {port}: {why}", f"end who has it, or set {setting}")
     return ok(name, f"{host} port {port} is free")
+
+
+def _served_metrics(settings: Settings) -> Iterator[Finding]:
+    """The ports of a running engine: a process that found its own taken shows no metrics."""
+    for number in range(WORKERS):
+        port = settings.metrics_port + number
+        name, where = f"metrics port {port}", f"{settings.metrics_host} port {port}"
+        if _serves_metrics(settings.metrics_host, port):
+            yield ok(name, f"{where} is served")
+        else:
+            mend = "end who has it: the process opens it then; or set METRICS_PORT"
+            yield warning(name, f"{where} is not served by the engine", mend)
+
+
+def _serves_metrics(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        return isinstance(json.loads(connection.getresponse().read()).get("status"), str)
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return False
+    finally:
+        connection.close()
 
 
 def _programs(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from engine.client import Client, UnreachableError
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.processes.signs_of_life import Sign, signs
 from engine.settings import Settings
+from engine.terminal.counts import counted
 from gateway.http.readiness_reasons import REASONS
 
 LOG_OF = "look into logs/{part}.log of DATA_DIR"
@@ -98,8 +99,8 @@ def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
         make = failed if part == "log" else warning
         mend = MENDS.get(str(known.get(part)), UNKNOWN).format(part=part)
         yield make(part, str(reason), mend)
-    if ready.get("parked"):
-        detail = f"the engine could not continue {ready['parked']} orders"
+    if isinstance(parked := ready.get("parked"), int) and parked:
+        detail = f"the engine could not continue {counted(parked, 'order')}"
         yield warning("parked", detail, "engine parked list")
     if ready.get("halted"):
         yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")

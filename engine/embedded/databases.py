@@ -22,6 +22,7 @@ from engine.embedded import binaries, owners, sockets
 from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState
 from engine.embedded.lost_files import LostFiles
 from engine.processes import parent_death
+from engine.processes.child_log import ChildLog
 from engine.processes.program import Program, StartError, last_words, signal_group
 
 VALKEY: Mapping[str, str] = {
@@ -146,7 +147,7 @@ def run_program(program: Program, logs: Path) -> Iterator[int]:
 
     Raises StartError.
     """
-    log = logs / f"{program.name}.log"
+    log = logs / f"{program.name}.out"
     with log.open("wb") as output:
         process = program.spawn(output)
     try:
@@ -159,6 +160,14 @@ def run_program(program: Program, logs: Path) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             signal_group(process.pid, signal.SIGKILL)
             process.wait()
+        _keep_log(program.name, log)
+
+
+def _keep_log(name: str, raw: Path) -> None:
+    """The logs are JSON, which these programs do not print. No lines go to stderr: a command's
+    answer is there.
+    """
+    ChildLog(raw.with_suffix(".log"), forward=lambda _fields: None).absorb(name, raw)
 
 
 def _await_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -277,7 +286,7 @@ def _initdb(
         environ=environ,
         cwd=cwd,
     )
-    log = folder.logs / "initdb.log"
+    log = folder.logs / "initdb.out"
     with log.open("wb") as output:
         process = program.spawn(output)
     try:
@@ -287,6 +296,7 @@ def _initdb(
     if code != 0:
         msg = f"Postgres cannot be set up in {folder.path}: {last_words(log)}"
         raise StartError(msg)
+    _keep_log("initdb", log)
     fresh.rename(folder.path / "postgres")
 
 

@@ -95,6 +95,7 @@ def program(settings: Settings) -> Program:
         argv=[sys.executable, "-P", "-m", "engine", "localnet", "--port", port, "--fund", wallet],
         environ={**os.environ, **environment(settings)},
         ready=lambda _pid: _answers(int(port)),
+        tells=True,
     )
 
 

@@ -60,7 +60,8 @@ class ChildLog:
 
     def last_words(self) -> str:
         """Returns the line of this run's output that explains best why it ended."""
-        return last_error_line(self._tail.decode(errors="replace"))
+        line = last_error_line(self._tail.decode(errors="replace"))
+        return foreign_lines.text_of(self.path.stem, line)
 
     async def pump(self, name: str, source: int) -> None:
         """Reads the pipe `source` until its writers are gone, and closes it."""
@@ -79,6 +80,12 @@ class ChildLog:
         finally:
             self._take(name, [rest])
             transport.close()
+
+    def absorb(self, name: str, raw: Path) -> None:
+        """Moves what a program printed into a file here, one JSON object a line."""
+        with contextlib.suppress(OSError):  # a log is not worth more than what wrote it
+            self._take(name, raw.read_bytes().split(b"\n"))
+            raw.unlink()
 
     def _take(self, name: str, lines: list[bytes]) -> None:
         written = []

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -73,9 +74,21 @@ def _end_if_hung(after_s: float) -> None:
         clock.wait(LOOK_S)
         still = still + 1 if HEART.beats == seen else 0
         seen = HEART.beats
-    structlog.get_logger().warning("process_hung", silent_s=after_s)
-    faulthandler.dump_traceback()
+    structlog.get_logger().warning("process_hung", silent_s=after_s, stacks=stacks())
     os._exit(HUNG)
+
+
+def stacks() -> dict[str, list[str]]:
+    """Where each thread stands, the newest call last; without the values of variables."""
+    frames = sys._current_frames()
+    return {
+        thread.name: [
+            f"{call.filename}:{call.lineno} {call.name}"
+            for call in traceback.extract_stack(frames[thread.ident])
+        ]
+        for thread in threading.enumerate()
+        if thread.ident in frames
+    }
 
 
 async def stop_on_signal(stop: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from engine.settings import Settings
 if TYPE_CHECKING:  # a process without METRICS_PORT does not load it
     from aiohttp import web
 
+RETRY_S = 2.0
+"""Between two tries of a port that is taken."""
+
 
 async def metered(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     """Does the work, and serves METRICS_PORT for so long, where it is set."""
@@ -24,7 +28,7 @@ async def metered(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
 @contextlib.asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[None]:
     """Serves /metrics and /healthz for the length of a block. A port that is taken does not stop
-    the process.
+    the process, which tries it again.
     """
     if not settings.metrics_port:
         yield
@@ -38,16 +42,34 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
     app.router.add_get("/healthz", healthz)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
+    opening = asyncio.create_task(_open(runner, settings), name="metrics-port")
     try:
+        yield
+    finally:
+        opening.cancel()
+        await asyncio.wait([opening])
+        await runner.cleanup()
+
+
+async def _open(runner: web.AppRunner, settings: Settings) -> None:
+    """Opens the port, as soon as it is free."""
+    from aiohttp import web
+
+    told = False
+    while True:
         try:
             await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
         except OSError as error:
-            structlog.get_logger().warning(
-                "metrics_port_unavailable", port=settings.metrics_port, error=str(error)
-            )
-        yield
-    finally:
-        await runner.cleanup()
+            if not told:
+                structlog.get_logger().warning(
+                    "metrics_port_unavailable", port=settings.metrics_port, error=str(error)
+                )
+            told = True
+            await asyncio.sleep(RETRY_S)
+        else:
+            if told:
+                structlog.get_logger().info("metrics_port_opened", port=settings.metrics_port)
+            return
 
 
 async def healthz(_: web.Request) -> web.Response:

@@ -41,7 +41,7 @@ class Program:
     `keep` are file descriptors that it inherits. `cwd` is the folder it starts in; None: that of
     the supervisor. `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
-    last time it is taken to hang.
+    last time it is taken to hang. `tells`: it logs its own start and stop.
     `prepare()` is called before each start. `lost()` is called once a second while it runs, answers
     within milliseconds, and tells why it cannot be reached any more; empty: it can. It is asked to
     end then, and started again. Both may raise OSError; StartError ends the engine.
@@ -61,6 +61,7 @@ class Program:
     hung_s: float = 30.0
     prepare: Callable[[], None] = _nothing
     lost: Callable[[], str] = _intact
+    tells: bool = False
 
     def spawn(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         """Starts it, from the main thread, in a session of its own, which Ctrl-C does not reach."""

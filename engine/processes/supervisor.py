@@ -123,7 +123,7 @@ class Child:
 
     def _tell_foreign(self, pid: int) -> None:
         """Logs the start of a program that does not do so itself."""
-        if self.program.alive is None:
+        if not self.program.tells:
             log.info("process_started", process=self.program.name, pid=pid)
 
     def _is_due(self) -> bool:
@@ -177,7 +177,7 @@ class Child:
         self._stopping.set()
         if not self.pid:
             return
-        if self.program.alive is None:
+        if not self.program.tells:
             log.info("process_stopping", process=self.program.name)
         self._signal(self.program.stop)
         deadline = time.monotonic() + patience_s
@@ -186,7 +186,7 @@ class Child:
         if self.pid:
             log.warning("process_killed", name=self.program.name)
             signal_group(self.pid, signal.SIGKILL)
-        elif self.program.alive is None:
+        elif not self.program.tells:
             log.info("process_stopped", process=self.program.name)
 
     def _signal(self, what: signal.Signals) -> None:

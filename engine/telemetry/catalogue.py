@@ -39,20 +39,29 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "process_unreachable": Line(
             "warning", "Its socket or lock was removed; it is ended in good order and restarted"
         ),
-        "process_hung": Line("warning", "It gave no sign of life; it is killed and restarted"),
+        "process_hung": Line("warning", "It gave no sign of life and is ended; `stacks`"),
         "process_killed": Line("warning", "It did not stop in time and was killed"),
         "process_failed": Line("critical", "It cannot start or continue; `error` says why"),
         "process_output": Line("", "Text of a program that does not log JSON: `text`"),
         "exception_uncaught": Line("critical", "A bug ends the process; `exception`"),
+        "exception_ignored": Line("warning", "Python ignored a bug of a destructor, `where`"),
         "library_message": Line("", "A message of a library, `logger`: `text`"),
         "engine_start_delayed": Line("warning", "`engine up` still waits for `waiting_for`"),
-        "metrics_port_unavailable": Line("warning", "METRICS_PORT cannot be opened: no metrics"),
+        "metrics_port_unavailable": Line(
+            "warning", "METRICS_PORT is taken: no metrics until it is free"
+        ),
+        "metrics_port_opened": Line("info", "METRICS_PORT is free now, and served"),
     },
     "Engine": {
         "engine_halted": Line("warning", "An operator halted sends and triggers; once a gateway"),
         "engine_resumed": Line("info", "The halt is over"),
         "orders_refused": Line("error", "All new orders are refused from now on; `reason`"),
         "orders_accepted_again": Line("info", "New orders are accepted again"),
+        "readiness_reason_begun": Line(
+            "warning",
+            "/readyz gives a reason (`code`) for a `part`; those of the log refuse orders",
+        ),
+        "readiness_reason_over": Line("info", "It no longer does, after `duration_s`"),
         "backend_outage_begun": Line(
             "warning", "`backend` (log, archive, node, collector) does not answer; not per retry"
         ),
@@ -61,11 +70,17 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "sends_suspended": Line("warning", "Nothing is sent until the log is verified"),
     },
     "Orders": {
+        "order_accepted": Line("debug", "A POST is in the log; `account`, with its `request_id`"),
+        "order_cancelled": Line("debug", "A request cancelled the order; `actor`, `request_id`"),
         "order_confirmed": Line("debug", "The transaction `signature` is confirmed"),
         "order_expired": Line("debug", "The order's time is over"),
         "order_failed": Line("info", "The order failed; `reason` is in the failure reasons"),
         "order_parked": Line("error", "The engine cannot continue the order; see `engine parked`"),
         "transaction_in_doubt": Line("warning", "The outcome of `signature` cannot be determined"),
+        "doubt_over": Line("info", "The outcome is determined; `status`"),
+        "parked_order_ended": Line(
+            "info", "An operator's `act` (requeue, discard, settle) is done"
+        ),
         "order_step_failed": Line("error", "A bug met an order, which is parked; `exception`"),
         "order_head_damaged": Line("error", "The order's head cannot be read: `engine repair`"),
         "version_conflict": Line("debug", "Another writer, such as a cancel, was faster"),
@@ -113,7 +128,7 @@ LINES: Mapping[str, Mapping[str, Line]] = {
     "Solana": {
         "send_failed": Line("warning", "A first send failed; the confirmer sends again"),
         "sends_incomplete": Line("info", "Some transactions of a send were not taken"),
-        "rebroadcast_failed": Line("info", "One repeated send failed; the next one follows"),
+        "rebroadcast_failed": Line("debug", "One repeated send failed; the next one follows"),
         "outcome_unanswered": Line("info", "A question for an outcome was not answered"),
         "outcome_unknown": Line("info", "The nodes do not know an outcome yet"),
         "amounts_unread": Line("warning", "The amounts of a transaction cannot be read"),

@@ -32,12 +32,17 @@ _FORMATS: Mapping[str, _Format] = {
     # 2026-12-01 01:02:03.456 UTC [4711] LOG:  database system is ready to accept connections
     "postgres": _Format(
         re.compile(r"^[\d-]+ [\d:.]+ \S+ \[\d+\] .*?(?P<mark>[A-Z]+)\d?:\s+(?P<text>.*)$"),
-        {"WARNING": "warning", "ERROR": "error", "FATAL": "error", "PANIC": "critical"},
+        # A failed statement, or the end of one connection: whose it was tries again and says more.
+        {"WARNING": "warning", "ERROR": "warning", "FATAL": "warning", "PANIC": "critical"},
     ),
 }
 """By the name of the program. A mark without a level is that program's routine: `debug`."""
 
+_ROUTINE = (re.compile(r"is now ready to exit"),)
+"""Text that its program marks as more than it is: that of a stop as asked."""
+
 _TROUBLE = (
+    (re.compile(r"^engine: "), "error"),  # why one of our commands ended
     (re.compile(r"\b(\w*Error|\w*Exception|Traceback|fatal|panic)\b", re.IGNORECASE), "error"),
     (re.compile(r"warning\b", re.IGNORECASE), "warning"),
 )
@@ -64,8 +69,15 @@ def _text(process: str, text: str) -> tuple[str, str]:
     if (format_ := _FORMATS.get(process)) is not None:
         if (match := format_.line.match(text)) is None:
             return "debug", text
+        if any(pattern.search(text) for pattern in _ROUTINE):
+            return "debug", match["text"]
         return format_.levels.get(match["mark"], "debug"), match["text"]
     for pattern, level in _TROUBLE:
         if pattern.search(text):
             return level, text
     return "info", text
+
+
+def text_of(process: str, line: str) -> str:
+    """What a line of a child says, without the marks and the time of its program."""
+    return str(parse(process, line.encode()).get("text", line))

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from engine.settings import Settings
+from engine.telemetry.foreign_lines import OUTPUT
 from engine.telemetry.scrubbing import Scrubber
 from events.ids import trace_id
 
@@ -91,6 +92,7 @@ class _Output:
         self.level = level
         self.render = render
         self.scrub = scrub
+        self._repeats = Repeats()
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Writes a line of a child."""
@@ -98,6 +100,13 @@ class _Output:
         if level < self.level:
             return
         rendered: Any = dict(fields)
+        if fields["event"] == OUTPUT:
+            # A program that dies again and again says the same each time; its file has it all.
+            timestamp = rendered.pop("timestamp", "")
+            try:
+                rendered = {**self._repeats(None, "", rendered), "timestamp": timestamp}
+            except structlog.DropEvent:
+                return
         for processor in self.render:
             rendered = processor(None, str(fields["level"]), rendered)
         print(self.scrub(rendered), file=sys.stderr, flush=True)
@@ -182,6 +191,7 @@ def configure(settings: Settings, process: str) -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_of_thread
+    sys.unraisablehook = _log_ignored
 
 
 def _as_library_message(
@@ -207,3 +217,10 @@ def _log_uncaught_of_thread(args: threading.ExceptHookArgs) -> None:
     """Python's `threading.excepthook`."""
     if args.exc_value is not None:
         _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_ignored(args: sys.UnraisableHookArgs) -> None:
+    """Python's `sys.unraisablehook`: an exception of a destructor or a callback of C."""
+    where = getattr(args.object, "__qualname__", "") or type(args.object).__name__
+    error = (args.exc_type, args.exc_value, args.exc_traceback)
+    structlog.get_logger().warning("exception_ignored", where=where, exc_info=error)

@@ -24,8 +24,9 @@ DIGEST_FIELDS = {1: 11, 2: 15, 3: 17}
 Version 1 was introduced with market orders, 2 with limit and sniper orders, 3 with exact outputs.
 A retry after an upgrade must have the same digest as before, so versions never change.
 """
-assert len(fields(OrderSubmitted)) == DIGEST_FIELDS[3] + 1, (
-    "a field was appended: it is part of the request, and needs a version; or, as traceparent, not"
+assert len(fields(OrderSubmitted)) == DIGEST_FIELDS[3] + 2, (
+    "a field was appended: it is part of the request, and needs a version;"
+    " or, as traceparent and request_id, it is not"
 )
 _TAG = OrderSubmitted.__name__
 

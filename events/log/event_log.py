@@ -7,6 +7,7 @@ another.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import ResponseError
@@ -48,7 +49,9 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         inbox_orders: int = INBOX_ORDERS,
         idempotency_window_s: int = 86_400,
         linger_s: float = 0.0,
+        name: str = "",
     ) -> None:
+        """`name`: begins the names of its connections, as the server lists them."""
         self.url = SecretUrl.of(url)
         self.build = build
         self.chain = chain
@@ -69,9 +72,9 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         """The migration that must run before this process appends to a log of an older layout: see
         `names` in `Keys.meta`. None for a process that does not accept orders."""
         self._library = append_library()
-        self._writer = RedisConnection(url, "writer")
-        self._link = RedisConnection(url, "reader")
-        self._reader = LogReader(url, self.keys, "history")
+        self._writer = RedisConnection(url, f"{name}writer")
+        self._link = RedisConnection(url, f"{name}reader")
+        self._reader = LogReader(url, self.keys, f"{name}history")
         self._committer = Committer(
             self._writer,
             self._library,
@@ -81,6 +84,7 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
             linger_s=linger_s,
         )
         self._committer.clear_tail = self.clear_tail
+        self._lanes: list[EventLog] = []
 
     # -- lifecycle -----------------------------------------------------------------------------
 
@@ -105,6 +109,43 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
             await self.before_joining()
         self.joined = True
         self._committer.epoch = answer[0]
+        for lane in self._lanes:
+            lane._follow(self)
+
+    def lane(self, name: str) -> EventLog:
+        """The same log over connections of its own: its calls wait behind none of this object.
+
+        It is opened and closed with this object. See `connect_lanes`.
+        """
+        lane = EventLog(
+            self.url,
+            build=self.build,
+            chain=self.chain,
+            partition=self.partition,
+            inbox_orders=self.inbox_orders,
+            idempotency_window_s=self.window_ms // 1000,
+            name=f"{name}-",
+        )
+        lane._follow(self)
+        self._lanes.append(lane)
+        return lane
+
+    def _follow(self, log: EventLog) -> None:
+        self.epoch, self.base, self.joined = log.epoch, log.base, log.joined
+        self.chain, self.durability = log.chain, log.durability
+        self._committer.epoch = log._committer.epoch
+        self._committer.after_append = log._committer.after_append
+
+    async def connect_lanes(self) -> None:
+        """Connects what is not connected of the lanes.
+
+        Done before they are needed: by then a server may have as many clients as it takes.
+        """
+        for lane in self._lanes:
+            with contextlib.suppress(LogError):  # told by the calls that need it
+                await lane._link.server()
+                await lane._writer.server()
+                await lane._reader.connect()
 
     async def evicts(self) -> str:
         """The server's eviction policy; empty for `noeviction` or where it is not known."""
@@ -137,6 +178,8 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
 
     async def close(self) -> None:
         """Waits for the append in progress and closes all connections."""
+        for lane in self._lanes:
+            await lane.close()
         await self._committer.close()
         await self._writer.close()
         await self._link.close()

@@ -49,6 +49,10 @@ class LogReader:
         self.refused: dict[str, Refused] = {}
         """Foreign entries before the head that were skipped, by id; the first REFUSED_KEPT."""
 
+    async def connect(self) -> None:
+        """Connects, where it is not connected. Raises LogError."""
+        await self._link.server()
+
     async def read(self, after: int, *, batches: int = BATCHES_PER_READ) -> list[Batch]:
         """The next batches, the first of which may begin at or before `after`.
 

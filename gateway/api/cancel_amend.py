@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from events.commands import orders
@@ -52,18 +53,24 @@ SEARCH_S = 0.5
 """How long a call searches for orders to cancel."""
 
 
+_log = structlog.get_logger()
+
+
 class CommandHandlers:
     """The handlers of DELETE and PATCH below /api/orders."""
 
     def __init__(
         self,
         log: EventLog,
+        urgent: EventLog,
         archive: Archive,
         health: Health,
         views: OrderViews,
         tokens: Mapping[str, Token],
     ) -> None:
+        """`urgent`: the log over connections of their own, for cancels."""
         self._log = log
+        self._urgent = urgent
         self._archive = archive
         self._health = health
         self._views = views
@@ -77,7 +84,7 @@ class CommandHandlers:
         reject_unknown_parameters(request.query, CANCEL_PARAMETERS)
         text, reason = cancel_words(request.query)
         actor = actor_name(request, text)
-        await self._loaded(order_id)
+        await self._loaded(self._urgent, order_id)
         status = await self._cancel(order_id, actor, reason)
         return responses.json_response({"orderId": order_id, "status": status})
 
@@ -91,7 +98,7 @@ class CommandHandlers:
         filters, cursor = cancel_filters(request.query, self._tokens, account)
         text, reason = cancel_words(request.query)
         actor = actor_name(request, text)
-        await self._check_standing()
+        await self._check_standing(self._urgent)
         page = await self._find(filters, cursor)
         results = await asyncio.gather(
             *(self._result(order_id, actor, reason) for order_id in page.order_ids)
@@ -104,7 +111,7 @@ class CommandHandlers:
         ids: dict[str, None] = {}
         async with reading_log(LOAD_S):
             while True:
-                cursor, heads = await self._log.open_page(cursor)
+                cursor, heads = await self._urgent.open_page(cursor)
                 ids.update(dict.fromkeys(i for i, head in heads.items() if _is(head, filters)))
                 if not cursor or len(ids) >= CANCEL_ORDERS or time.monotonic() > until:
                     return CancelPage(list(ids), cursor)
@@ -120,11 +127,13 @@ class CommandHandlers:
         """The status after the cancel. Raises Problem."""
         with readable(order_id):
             async with writing_log(self._health, ACT_S, orderId=order_id):
-                result = await orders.cancel(self._log, order_id, actor, reason)
+                result = await orders.cancel(self._urgent, order_id, actor, reason)
         order = await self._order_after(order_id, result)
         if order.status is not Status.CANCELLED:
             code = "version-conflict" if result.outcome is CommandOutcome.CONFLICT else "too-late"
             raise _refused(code, order)
+        if result.outcome is CommandOutcome.DONE:
+            _log.debug("order_cancelled", order_id=order_id, actor=actor)
         return order.status
 
     # -- amend ---------------------------------------------------------------------------------
@@ -137,7 +146,7 @@ class CommandHandlers:
         now_us = time.time_ns() // 1000
         if_match = request.headers.get("If-Match")
         amendment = parse_amendment(await body_of(request), if_match, now_us=now_us)
-        order = await self._loaded(order_id)
+        order = await self._loaded(self._log, order_id)
         if amendment.target_price is not None and "targetPrice" not in order.kind.fields:
             detail = f"a {order.type} order has no target price"
             raise invalid([FieldError("field-not-allowed", "/targetPrice", detail)])
@@ -160,16 +169,16 @@ class CommandHandlers:
 
     # -- finding -------------------------------------------------------------------------------
 
-    async def _loaded(self, order_id: str) -> Order:
+    async def _loaded(self, log: EventLog, order_id: str) -> Order:
         """The order before the command. While the log cannot be read, nothing is written."""
-        await self._check_standing()
-        return await logged(self._log, order_id, LOAD_S) or await self._ended(order_id)
+        await self._check_standing(log)
+        return await logged(log, order_id, LOAD_S) or await self._ended(order_id)
 
-    async def _check_standing(self) -> None:
+    async def _check_standing(self, log: EventLog) -> None:
         """Raises Problem while the log is suspended: a repair would discard what is written now."""
         self._health.check_open()
         async with reading_log(LOAD_S):
-            reason = await self._log.suspended()
+            reason = await log.suspended()
         if reason:
             raise Problem("suspended", reason)
 

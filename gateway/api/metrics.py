@@ -50,6 +50,11 @@ STAGE_OLDEST = Gauge(
 )
 STAGE_STALLED = Gauge("oee_stage_stalled", "1 while a stage stands still, as in /readyz", "stage")
 REASON = Gauge("oee_readiness_reason", "1 while /readyz gives this reason for a part", "code,part")
+RESTARTS = Gauge(
+    "oee_process_restarts",
+    "How often `engine up` started a process again; absent for those it never did",
+    "process",
+)
 OPEN = Gauge("oee_orders_open", "Orders that have not ended")
 RESTING = Gauge("oee_orders_resting", "Of these: that wait for a price or a pool")
 PARKED = Gauge("oee_orders_parked", "Orders that the engine could not continue")
@@ -70,7 +75,7 @@ SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
 FACTS = (
     ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
     MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED, REASON,
-    OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S,
+    RESTARTS, OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S,
     PROJECTOR_HALTED, SOCKETS,
 )  # fmt: skip
 """All gauges, in the order of the documentation."""
@@ -128,6 +133,7 @@ def _facts_of(state: dict[str, Any]) -> Known:
     known: Known = {
         ACCEPTING: state["status"] != "unavailable",
         REASON: {f"{code},{part}": 1 for part, code in state["codes"].items()},
+        RESTARTS: state["restarts"],
         LOG_UP: up,
         POSTGRES_UP: postgres["status"] != "unavailable",
         PROJECTED: postgres.get("position"),

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 from aiohttp import web
 from msgspec.structs import replace
 
@@ -26,6 +27,7 @@ from gateway.api.order_lookup import find_order
 from gateway.backends.backend_errors import ANSWER_S, not_written, reading_log
 from gateway.backends.health import Health
 from gateway.http import responses
+from gateway.http.access_log import ORDER_ID
 from gateway.http.problems import Problem
 from gateway.middleware.auth import own_account
 from gateway.middleware.origin import OriginGuard
@@ -46,6 +48,9 @@ INTERNAL = 500
 
 PARSED_AT_ONCE = 50
 """Orders of a batch that are parsed in one turn of the loop."""
+
+
+_log = structlog.get_logger()
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -80,14 +85,17 @@ class Orders:
         key = _key_of(request)
         account = own_account(request)
         fact = await self._parsed(parse_object(body), key, _now_us(), account)
-        return await self._take(traced(fact, request), account)
+        return await self._take(traced(fact, request), account, request)
 
-    async def _take(self, fact: OrderSubmitted, account: str) -> web.Response:
+    async def _take(self, fact: OrderSubmitted, account: str, request: web.Request) -> web.Response:
         submission = self._submission(fact, account)
         result = (await self._append([submission]))[0]
         if (earlier := await self._earlier(fact, result)) is not None:
+            request[ORDER_ID] = earlier
             return responses.replayed(earlier, (await self._statuses([earlier]))[0])
         _check_written(result)
+        request[ORDER_ID] = submission.order_id
+        _log.debug("order_accepted", order_id=submission.order_id, account=account)
         return responses.accepted(submission.order_id)
 
     async def _retried_late(
@@ -138,6 +146,8 @@ class Orders:
         append_results = await self._append(list(submissions.values()))
         for (index, submission), answer in zip(submissions.items(), append_results, strict=True):
             results[index] = await self._batch_result(index, submission, answer)
+            if not {"replayed", "problem"} & results[index].keys():
+                _log.debug("order_accepted", order_id=submission.order_id, account=account)
         await self._fill_in_statuses(results)
         taken = [result for result in results if result["status"] != "rejected"]
         if taken and all(result.get("replayed") for result in taken):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 
 from events.commands import parked
@@ -47,6 +48,9 @@ async def no_record(
     raise NotSettled("wallet-unknown", f"no chain can be asked about {order_id} here")
 
 
+_log = structlog.get_logger()
+
+
 class ParkedOrders:
     """The handlers below /api/admin/parked."""
 
@@ -80,7 +84,7 @@ class ParkedOrders:
         async def settled() -> Order:
             return (await act).order
 
-        return await self._done(order_id, settled(), RECORD_S)
+        return await self._done(request, order_id, settled(), RECORD_S)
 
     async def requeue(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/requeue: returns it to its stage."""
@@ -90,7 +94,7 @@ class ParkedOrders:
             actor_name(request, requested.actor),
         )
         act = parked.replay(self._log, self._past.order, order_id, reason, actor)
-        return await self._done(order_id, act, ACT_S)
+        return await self._done(request, order_id, act, ACT_S)
 
     async def discard(self, request: web.Request) -> web.Response:
         """POST /api/admin/parked/{id}/discard: fails it, if no transaction can land."""
@@ -100,7 +104,7 @@ class ParkedOrders:
             actor_name(request, requested.actor),
         )
         act = parked.discard(self._log, self._past.order, order_id, reason, actor)
-        return await self._done(order_id, act, ACT_S)
+        return await self._done(request, order_id, act, ACT_S)
 
     async def _parse(
         self, request: web.Request, *, signature: bool = False
@@ -124,7 +128,9 @@ class ParkedOrders:
             return True
         return bool(order or await archived(self._archive, order_id))
 
-    async def _done(self, order_id: str, act: Awaitable[Order], timeout_s: float) -> web.Response:
+    async def _done(
+        self, request: web.Request, order_id: str, act: Awaitable[Order], timeout_s: float
+    ) -> web.Response:
         try:
             with readable(order_id):
                 async with (
@@ -140,4 +146,11 @@ class ParkedOrders:
             ) from None
         except HistoryGap as error:
             raise Problem("history-lost", str(error)) from None
+        _log.info(
+            "parked_order_ended",
+            order_id=order_id,
+            act=request.path.rpartition("/")[2],
+            actor=actor_name(request, None),
+            status=order.status.value,
+        )
         return await self._views.response(order)

@@ -22,7 +22,7 @@ from events.telemetry.outages import LOG
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls, UnknownAges
-from gateway.backends.switch_log import SwitchLog
+from gateway.backends.switch_log import ReasonLog, SwitchLog
 from gateway.http.problems import Problem
 from gateway.http.readiness_reasons import REASONS, Reason, reason
 from gateway.http.responses import json_response
@@ -33,6 +33,9 @@ POLICY_LOOKS = 10
 """The eviction policy is read once in this many looks (every five seconds)."""
 UNVOUCHED_S = 2.0
 """How long the projector may take to verify the log after a restart of its server."""
+UNANSWERED_S = 2.0
+"""How long the log may not answer before that is a refusal of all orders: longer than its server
+takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
 LOG_CODES = {
@@ -83,7 +86,10 @@ class Health:
         self._fault = "not opened yet"
         self._suspended = ""
         """Why orders are refused although the log can be written; empty while they are not."""
+        self._unanswered_s: float | None = None
+        """Since when the log does not answer."""
         self._switches = SwitchLog(time.monotonic())
+        self._reason_log = ReasonLog(time.monotonic())
         self._stalls = Stalls(stuck_after_s)
         self._market_fault = market_fault
         self._chain_facts = chain_facts
@@ -115,6 +121,7 @@ class Health:
                         self.open = True
                     if (await self._log.epoch_and_position())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
+                    await self._log.connect_lanes()
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
                     self._foreign = await self._log.foreign()
@@ -122,10 +129,12 @@ class Health:
                     await self._switches.take_halt(await self._log.halted(), self._halted)
                     self._stalls.take(await self._log.workers(), time.monotonic())
                 LOG.over()
+                self._unanswered_s = None
             except (LogError, TimeoutError) as error:
                 if self.open and not isinstance(error, Fenced):
                     LOG.failed(error)  # at a start it may not be there yet
                 self._fault = str(error) or "no answer"
+                self._unanswered_s = self._unanswered_s or time.monotonic()
                 self._stalls.forget()
                 self.open = self.open and not isinstance(error, Fenced)
             except Exception as error:  # a wrongly configured server
@@ -137,16 +146,20 @@ class Health:
 
     def _refusal(self) -> str:
         """Why every order is refused; empty while orders are accepted."""
-        if not self.open:
+        since = self._unanswered_s
+        if not self.open or (since is not None and time.monotonic() - since >= UNANSWERED_S):
             return self._fault
         full = "the log server is short of memory" if self.full else ""
         return self._unsafe() or self._suspended or full
 
     async def watch_ages(self) -> None:
-        """Runs for as long as the gateway: an age that stays unknown has to be noticed."""
+        """Runs for as long as the gateway: what nobody asks for has to be noticed and logged."""
         while True:
             with contextlib.suppress(Exception):  # what fails here fails in the next request too
-                await self.state()
+                state = await self.state()
+                # Not for each request: the lines would have the id of whoever asks.
+                reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
+                self._reason_log.take(reasons, time.monotonic())
             await asyncio.sleep(AGES_S)
 
     def _unsafe(self) -> str:

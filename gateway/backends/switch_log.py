@@ -1,17 +1,24 @@
-"""Logs when all orders begin or cease to be refused, and when the engine is halted or resumed.
+"""Logs the changes that an operator looks for: refusals of all orders, halts, reasons of /readyz.
 
 Each change is one line, however it came about: by HTTP, by a command, or by a server's settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 
+from gateway.http.readiness_reasons import Reason
+
 GRACE_S = 3.0
 """How long a gateway that has just started may refuse orders: backends start beside it."""
+
+START_S = 10.0
+"""How long a gateway that has just started says nothing of reasons: parts start beside it."""
+LOG_PART = "log"
+"""Its reasons are refusals of all orders."""
 
 _log = structlog.get_logger()
 
@@ -51,3 +58,24 @@ class SwitchLog:
             _log.warning("engine_halted", reason=halt.get("reason"), actor=halt.get("actor"))
         else:
             _log.info("engine_resumed")
+
+
+class ReasonLog:
+    """The reasons of /readyz that were logged, and since when they hold."""
+
+    def __init__(self, started_s: float) -> None:
+        self._started_s = started_s
+        self._since_s: dict[tuple[str, str], float] = {}
+
+    def take(self, reasons: Mapping[str, Reason], now_s: float) -> None:
+        """Takes another look at the reasons by part."""
+        active = {(part, reason.code): reason for part, reason in reasons.items()}
+        for part, code in self._since_s.keys() - active.keys():
+            seconds = round(now_s - self._since_s.pop((part, code)), 3)
+            _log.info("readiness_reason_over", part=part, code=code, duration_s=seconds)
+        for (part, code), reason in active.items():
+            starting = now_s - self._started_s < START_S
+            if part == LOG_PART or starting or (part, code) in self._since_s:
+                continue
+            self._since_s[part, code] = now_s
+            _log.warning("readiness_reason_begun", part=part, code=code, reason=reason.text)

@@ -10,6 +10,8 @@ from gateway.http import request_id
 
 KEY_ID = web.RequestKey("key_id", str)
 """The id of the request's API key; empty without one."""
+ORDER_ID = web.RequestKey("order_id", str)
+"""The order that the request created or named."""
 PATH_MAX = 500
 """Characters of a path that are logged."""
 
@@ -19,6 +21,7 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Logs a request. The query is left out: clients put secrets there."""
+        order = {"order_id": request[ORDER_ID]} if ORDER_ID in request else {}
         structlog.get_logger().info(
             "http_request",
             method=request.method,
@@ -28,4 +31,5 @@ class AccessLog(AbstractAccessLogger):
             request_id=request_id.of(request),
             key_id=request.get(KEY_ID, ""),
             bytes=response.body_length,
+            **order,
         )

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from gateway.http.access_log import ORDER_ID
 from gateway.middleware.auth import BOUND, Authenticator, visible_account
-from gateway.middleware.authorization import Permission, Reach
+from gateway.middleware.authorization import Budget, Permission, Reach
 from gateway.middleware.ownership import Ownership
 from gateway.parsing.parameters import order_id_of
 
@@ -25,9 +26,11 @@ _FREE = (Reach.NONE, Reach.IN_PATH)
 class Guard:
     """Admits the requests that an endpoint permits."""
 
-    def __init__(self, access: Authenticator, ownership: Ownership) -> None:
+    def __init__(self, access: Authenticator, ownership: Ownership, urgent: Ownership) -> None:
+        """`urgent`: asked where a request has a budget of its own."""
         self._access = access
         self._ownership = ownership
+        self._urgent = urgent
 
     def of(self, permission: Permission, handler: Handler) -> Handler:
         """The handler with its permission enforced."""
@@ -39,7 +42,10 @@ class Guard:
             await self._access.admit(request, permission)
             if permission.reach is Reach.IN_PATH:
                 order_id = order_id_of(request.match_info["id"])
-                await self._ownership.check(visible_account(request), order_id)
+                request[ORDER_ID] = order_id
+                shared = permission.budget is Budget.DEFAULT
+                ownership = self._ownership if shared else self._urgent
+                await ownership.check(visible_account(request), order_id)
             response = await handler(request)
             if not response.prepared:
                 await check_bound(request, response)

@@ -1,4 +1,4 @@
-"""W3C Trace Context: the client's trace, to which the order's own trace links."""
+"""What an order records of its request: its id, and the client's trace, to which its own links."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from events.types import OrderSubmitted
+from gateway.http import request_id
 
 TRACEPARENT = "traceparent"
 _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -15,8 +16,7 @@ _FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 
 
 def traced(fact: OrderSubmitted, request: web.Request) -> OrderSubmitted:
-    """The fact with the trace context of the request, if it has one."""
-    header = request.headers.get(TRACEPARENT)
-    if header is None or not _FORM.fullmatch(header):
-        return fact
-    return replace(fact, traceparent=header)
+    """The fact with the id of the request, and its trace context where it has one."""
+    header = request.headers.get(TRACEPARENT, "")
+    context = header if _FORM.fullmatch(header) else ""
+    return replace(fact, traceparent=context, request_id=request_id.of(request))

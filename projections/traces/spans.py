@@ -154,10 +154,12 @@ class Tracer:
             return
         trace = int(trace_id(event.order_id), 16)
         attributes = _attributes(event, stored.position)
+        request_id = begun.submitted.request_id
+        request: dict[str, Value] = {"request.id": request_id} if request_id else {}
         if event.version > 1:
             yield Span(
                 trace, span_id, begun.root_id, event.name, begun.last_us, event.time_us,
-                attributes, _fault(event.fact),
+                attributes | request, _fault(event.fact),
             )  # fmt: skip
         ends = event.status in TERMINAL
         if ends and not begun.ended:
@@ -172,6 +174,7 @@ class Tracer:
                     "order.token_in": submitted.token_in,
                     "order.token_out": submitted.token_out,
                     "order.account": event.account,
+                    **request,
                 },
                 _fault(event.fact),
                 submitted.traceparent,

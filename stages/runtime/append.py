@@ -91,6 +91,13 @@ async def append(appends: Sequence[PendingAppend], ctx: Context) -> Written:
         if result.status in WRITTEN:
             written.appended.append(pending)
             log_outcomes([event.fact for event in pending.batch.events], work.order_id, result)
+            if work.order.in_doubt and not pending.batch.order.in_doubt:
+                _log.info(
+                    "doubt_over",
+                    status=pending.batch.order.status.value,
+                    order_id=work.order_id,
+                    position=result.position,
+                )
         elif (fact := _end_of(work, result, ctx.stage.name)) is not None:
             ends.append((work, fact))
         elif result.status in (*STOPPED, AppendStatus.UNVERIFIED):

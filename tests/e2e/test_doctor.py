@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from engine.commands.doctor import examine
 from engine.doctor import log_server, running
-from engine.doctor.findings import Finding, skew
+from engine.doctor.findings import Finding, Own, reach_mend, skew
 from engine.localnet.genesis import pools_file
 from engine.processes.signs_of_life import signs
 from engine.settings import Settings
@@ -284,3 +284,20 @@ def test_the_remedy_for_the_log_follows_from_its_status(status: str) -> None:
     assert "engine repair" not in result.mend, "the command is named once, under `records`"
     assert ("maxmemory" in result.mend) is (status == "full")
     assert ("records" in result.mend) is (status in ("suspended", "unavailable"))
+
+
+@pytest.mark.parametrize(
+    ("error", "own", "mend"),
+    [
+        (TimeoutError(), None, "start the server that REDIS_URL names"),
+        (ConnectionRefusedError("refused"), None, "start the server that REDIS_URL names"),
+        (OSError("bad login"), None, "correct REDIS_URL"),
+        (TimeoutError(), Own("valkey", 7), "kill -9 7: it hangs"),
+        (OSError("getSlot: no answer in time"), Own("localnet", 7), "kill -9 7: it hangs"),
+        (ConnectionRefusedError("refused"), Own("valkey", 7), "look into logs/valkey.log"),
+    ],
+)
+def test_the_remedy_for_a_server_that_does_not_answer_follows_from_who_runs_it(
+    error: Exception, own: Own | None, mend: str
+) -> None:
+    assert reach_mend(error, "REDIS_URL", own).startswith(mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -243,3 +244,20 @@ def test_postgres_runs_as_another_user_where_namespaces_are_forbidden(
             assert state
             assert Path(f"/proc/{state.pids['postgres']}").stat().st_uid == 65534
             os.kill(state.pids["postgres"], signal.SIGKILL)
+
+
+def test_logs_of_servers_that_a_command_starts_are_json_and_keep_what_was_there(
+    short_path: Path,
+) -> None:
+    for _ in range(2):
+        with databases.started(short_path, databases.FAST):
+            pass
+    logs = short_path / "logs"
+    assert not list(logs.glob("*.out"))
+    for name, starts in (("valkey", 2), ("postgres", 2), ("initdb", 1)):
+        lines = [json.loads(line) for line in (logs / f"{name}.log").read_text().splitlines()]
+        assert {(line["process"], line["event"]) for line in lines} == {(name, "process_output")}
+        assert all({"level", "timestamp", "text"} <= line.keys() for line in lines)
+        first = {"valkey": "Ready to accept", "postgres": "ready to accept", "initdb": "creating"}
+        told = [line for line in lines if first[name] in line["text"]]
+        assert len(told) >= starts

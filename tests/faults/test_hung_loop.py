@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+import structlog
 
+from engine.doctor import machine
 from engine.processes import lifecycle, metrics_server
 from engine.processes.signs_of_life import Heart, sign_file, signs
 from engine.settings_loader import load
@@ -55,8 +59,10 @@ async def test_a_process_whose_loop_hangs_ends_itself_with_a_traceback(tmp_path:
     async with running(tmp_path, "hangs") as process:
         status, errors = await ended(process)
     assert status == lifecycle.HUNG
-    assert b"process_hung" in errors
-    assert b"in hangs" in errors, "where it hangs"
+    lines = [json.loads(line) for line in errors.splitlines()]
+    [hung] = [line for line in lines if line["event"] == "process_hung"]
+    [place] = [calls[-1] for thread, calls in hung["stacks"].items() if thread == "MainThread"]
+    assert place.endswith(" hangs"), "where it hangs"
 
 
 async def test_a_process_that_was_stopped_for_longer_lives_on(tmp_path: Path) -> None:
@@ -159,3 +165,37 @@ async def test_healthz_is_503_once_the_last_heartbeats_were_missed(
     assert (await metrics_server.healthz(asked)).status == 200  # type: ignore[arg-type]
     heart._beaten_at -= 15.1
     assert (await metrics_server.healthz(asked)).status == 503  # type: ignore[arg-type]
+
+
+async def test_a_metrics_port_that_is_taken_is_served_once_it_is_free() -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        port = taker.getsockname()[1]
+        settings = load({"METRICS_PORT": str(port), "METRICS_HOST": "127.0.0.1"}, None)
+        with structlog.testing.capture_logs() as lines, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(metrics_server, "RETRY_S", 0.01)
+            async with metrics_server.listening(settings):
+                await until(lambda: len(lines) == 1)
+                serves = asyncio.to_thread(machine._serves_metrics, "127.0.0.1", port)
+                assert not await asyncio.wait_for(serves, HANG_S)
+                taker.close()
+                await until(lambda: len(lines) == 2)
+                serves = asyncio.to_thread(machine._serves_metrics, "127.0.0.1", port)
+                assert await asyncio.wait_for(serves, HANG_S)
+    assert [(line["event"], line["log_level"], line["port"]) for line in lines] == [
+        ("metrics_port_unavailable", "warning", port), ("metrics_port_opened", "info", port),
+    ]  # fmt: skip
+
+
+async def test_a_process_that_ends_before_its_metrics_port_is_free_ends() -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        port = taker.getsockname()[1]
+        settings = load({"METRICS_PORT": str(port), "METRICS_HOST": "127.0.0.1"}, None)
+
+        async def work() -> None:
+            await pace(0.01)
+
+        await asyncio.wait_for(metrics_server.metered(settings, work()), HANG_S)

@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
 from engine import cli
+from engine.doctor import waiting
 from engine.venues import LEDGER
 from events.audit.verify import verify
 from events.commands import doubts
 from events.commands.doubts import NotAllowed
 from events.log import EventLog
 from events.order import EXECUTED, Transaction
+from events.secret import SecretUrl
 from events.types import (
     OrderConfirmed,
     OrderFailed,
@@ -81,9 +84,9 @@ def engine(
     return run
 
 
-async def in_doubt(team: Crew) -> str:
+async def in_doubt(team: Crew, chain: SilentChain | None = None) -> str:
     """An order that was sent and of which no node tells the outcome."""
-    chain = SilentChain(team.simulation, team.ledger_path)
+    chain = chain or SilentChain(team.simulation, team.ledger_path)
     for name in ("router", "builder", "submitter", "confirmer"):
         await team.worker(team.stage(name, chain=chain))
     [order_id] = await team.submit()
@@ -108,6 +111,9 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
         assert (code, json.loads(out)["orderId"], json.loads(out)["detail"]) == (
             0, order_id, "getSignatureStatuses",
         )  # fmt: skip
+        [finding] = [finding async for finding in waiting.look(SecretUrl(database_url))]
+        assert (finding.status, finding.mend) == ("warning", "engine doubts list")
+        assert finding.detail == "the outcome of 1 sent order is unknown"
 
         async def closed() -> bool:
             code, _, err = await engine(
@@ -125,6 +131,7 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
         assert (code, "not in doubt" in err) == (1, True)
         await projected(log, archive)
         assert (await engine("doubts", "list"))[1] == "0 in doubt"
+        assert [finding async for finding in waiting.look(SecretUrl(database_url))] == []
         assert (await verify(archive, log, columns)).problems == []
     assert not team.of(OrderConfirmed)
 
@@ -160,3 +167,18 @@ async def test_only_orders_in_doubt_are_closed(team: Crew) -> None:
     )
     with pytest.raises(NotAllowed, match="executed on chain by abc"):
         await doubts.close(team.log, order_id, 2**62, "", "ann")
+
+
+@pytest.mark.parametrize("simulation", [LONG])
+async def test_a_doubt_is_a_line_when_it_begins_and_one_when_it_is_over(team: Crew) -> None:
+    chain = SilentChain(team.simulation, team.ledger_path)
+    with structlog.testing.capture_logs() as lines:
+        order_id = await in_doubt(team, chain)
+        chain.silent = False
+        assert await team.ended([order_id]) == ["confirmed"]
+        await until(lambda: any(line["event"] == "doubt_over" for line in lines))
+    told = [line for line in lines if line["event"] in ("transaction_in_doubt", "doubt_over")]
+    assert [(line["event"], line["log_level"], line["order_id"]) for line in told] == [
+        ("transaction_in_doubt", "warning", order_id), ("doubt_over", "info", order_id),
+    ]  # fmt: skip
+    assert told[1]["status"] == "confirmed"

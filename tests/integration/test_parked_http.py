@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 
 from engine.client import Client
 from engine.recovery.settle import settler
@@ -87,8 +88,13 @@ async def test_parked_orders_are_put_back_or_failed(scene: Scene, operator: Oper
     submitted = TransactionSubmitted(1, "sig-1")
     out = await operator.parked(RoutingStarted(), routed(), built, submitted, PARK)
     async with gateway_of(scene) as gateway, Client(gateway.url) as client:
-        assert (await client.requeue(again, "fixed")).status == "pending"
-        assert (await client.discard(gone, "no", "ann")).status == "failed"
+        with structlog.testing.capture_logs() as lines:
+            assert (await client.requeue(again, "fixed")).status == "pending"
+            assert (await client.discard(gone, "no", "ann")).status == "failed"
+        told = [line for line in lines if line["event"] == "parked_order_ended"]
+        assert [(line["order_id"], line["act"], line["status"]) for line in told] == [
+            (again, "requeue", "pending"), (gone, "discard", "failed"),
+        ]  # fmt: skip
         status, body = await act(gateway, sent, "discard")
         assert (status, body["status"], body["reason"]) == (
             200,

@@ -111,3 +111,52 @@ async def test_the_access_log_has_one_line_a_request_without_its_query(redis_url
     )  # fmt: skip
     assert line["bytes"] > 0 and line["duration_ms"] >= 0 and line["key_id"] == ""
     assert "hunter2" not in str(lines)
+
+
+async def test_the_access_log_names_the_order_that_a_request_made_or_named(redis_url: str) -> None:
+    async with served(redis_url) as gateway:
+        runner = make_runner(gateway.runner.app, access_log=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        other = gateway._replace(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        with structlog.testing.capture_logs() as lines:
+            key = {"Idempotency-Key": "k"}
+            _, first, _ = await other.post(headers=key | {HEADER: "new"})
+            await other.post(headers=key | {HEADER: "again"})
+            await other.ask("DELETE", f"/api/orders/{first['orderId']}", headers={HEADER: "out"})
+            await other.get("/api/orders", headers={HEADER: "list"})
+            await until(lambda: sum(line["event"] == "http_request" for line in lines) == 4)
+        await runner.server.shutdown(0.1) if runner.server else None
+        await site.stop()
+    named = {
+        line["request_id"]: line.get("order_id")
+        for line in lines
+        if line["event"] == "http_request"
+    }
+    order_id = first["orderId"]
+    assert named == {"new": order_id, "again": order_id, "out": order_id, "list": None}
+
+
+async def test_each_accepted_order_of_a_batch_and_each_cancel_has_a_line(redis_url: str) -> None:
+    async with served(redis_url) as gateway:
+        await gateway.post(GOOD | {"clientOrderId": "before"})
+        bad, twice = {"tokenIn": "SOL"}, GOOD | {"clientOrderId": "before"}
+        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+            _, answer, _ = await gateway.post(
+                {"orders": [GOOD, bad, twice, GOOD]},
+                path="/api/orders/batch",
+                headers={HEADER: "batch-1"},
+            )
+            new = [answer["results"][place]["orderId"] for place in (0, 3)]
+            for _ in range(2):
+                await gateway.ask("DELETE", f"/api/orders/{new[0]}", headers={HEADER: "out-1"})
+    assert [
+        (line["event"], line["order_id"], line["request_id"])
+        for line in lines
+        if line["event"] in ("order_accepted", "order_cancelled")
+    ] == [
+        ("order_accepted", new[0], "batch-1"),
+        ("order_accepted", new[1], "batch-1"),
+        ("order_cancelled", new[0], "out-1"),
+    ]

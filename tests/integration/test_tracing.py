@@ -314,6 +314,35 @@ async def test_the_trace_of_a_client_is_linked_and_not_part_of_the_idempotent_re
     assert f"00-{link.trace_id.hex()}-{link.span_id.hex()}-01" == CLIENTS
 
 
+async def test_one_request_id_joins_the_answer_the_log_line_the_history_and_every_span(
+    redis_url: str, collector: Received
+) -> None:
+    async with served(redis_url) as gateway:
+        await gateway.log.mark(exporter.MARK, 0)
+        async with tracer(gateway.log, collector):
+            with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+                status, taken, headers = await gateway.post(headers={"X-Request-Id": "desk-7"})
+                assert (status, headers["X-Request-Id"]) == (202, "desk-7")
+                await gateway.post(headers={"X-Request-Id": "desk-8"})
+            order_id = taken["orderId"]
+            _, history = await gateway.get(f"/api/orders/{order_id}/events")
+            await gateway.append(order_id, *after_submission())
+            await until(lambda: collector.names(order_id) == STEPS)
+    accepted = {
+        line["order_id"]: (line["request_id"], line["log_level"], line["account"])
+        for line in lines
+        if line["event"] == "order_accepted"
+    }
+    assert accepted[order_id] == ("desk-7", "debug", "main")
+    assert sorted(line[0] for line in accepted.values()) == ["desk-7", "desk-8"]
+    assert history["events"][0]["requestId"] == "desk-7"
+    named = [
+        {value.key: value.value.string_value for value in span.attributes}.get("request.id")
+        for span in collector.of(order_id)
+    ]
+    assert named == ["desk-7"] * len(STEPS)
+
+
 def test_without_an_endpoint_no_process_imports_opentelemetry() -> None:
     code = (
         "import sys; from engine.processes import fast_imports; fast_imports.load()\n"

@@ -38,6 +38,8 @@ class OrderSubmitted(Fact, frozen=True, array_like=True, tag=True):
     """Swap mode exactOut: the maximum input, in base units."""
     traceparent: str = ""
     """The submitter's W3C Trace Context; not part of the terms."""
+    request_id: str = ""
+    """The X-Request-Id of the request that was accepted; not part of the terms."""
 
 
 def _apply(order: Order, fact: OrderSubmitted, time_us: int) -> None:

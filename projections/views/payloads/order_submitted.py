@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
 from events.money import to_tokens
 from events.order.order_types import order_type
 from events.types import OrderSubmitted
@@ -19,6 +23,14 @@ from projections.views.schemas import Terms
 
 class OrderSubmittedPayload(Payload, Terms):
     """Adds the terms of the order."""
+
+    request_id: (
+        Annotated[
+            str,
+            Meta(description="X-Request-Id of the accepted request. Absent in older events."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 def _payload(fact: OrderSubmitted) -> OrderSubmittedPayload:
@@ -39,6 +51,7 @@ def _payload(fact: OrderSubmitted) -> OrderSubmittedPayload:
         min_liquidity=tokens_or_none(fact.min_liquidity, fact.decimals_in),
         max_price=fact.max_price or None,
         min_price=least or None,
+        request_id=fact.request_id or UNSET,
     )
 
 

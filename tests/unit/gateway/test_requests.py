@@ -454,7 +454,7 @@ def test_colons_in_values_do_not_count_as_fields() -> None:
 
 def test_every_field_of_an_order_is_considered_for_its_digest() -> None:
     """A field that is appended to OrderSubmitted is added here and in `digest_of`."""
-    assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent"])
+    assert len(OrderSubmitted.__struct_fields__) == 17 + len(["traceparent", "request_id"])
 
 
 def test_max_amount_in_is_part_of_the_digest() -> None:

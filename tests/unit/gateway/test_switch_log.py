@@ -6,7 +6,8 @@ from typing import Any
 
 import structlog
 
-from gateway.backends.switch_log import GRACE_S, SwitchLog
+from gateway.backends.switch_log import GRACE_S, START_S, ReasonLog, SwitchLog
+from gateway.http.readiness_reasons import reason
 
 
 async def halt() -> dict[str, Any]:
@@ -44,3 +45,47 @@ async def test_halt_and_resume_are_one_line_each_with_reason_and_actor() -> None
             await switches.take_halt(halted, halt)
     assert [line["event"] for line in lines] == ["engine_halted", "engine_resumed"]
     assert (lines[0]["reason"], lines[0]["actor"]) == ("odd prices", "ann")
+
+
+def test_each_reason_is_a_line_when_it_begins_and_one_when_it_is_over() -> None:
+    seen = ReasonLog(-START_S)
+    router, projector = (
+        {"router": reason("stage-silent")},
+        {"projector": reason("log-not-compared")},
+    )
+    with structlog.testing.capture_logs() as lines:
+        for now_s, reasons in enumerate([{}, router, router | projector, projector, {}, router]):
+            seen.take(reasons, float(now_s))
+    assert [
+        (line["event"], line["log_level"], line["part"], line["code"], line.get("duration_s"))
+        for line in lines
+    ] == [
+        ("readiness_reason_begun", "warning", "router", "stage-silent", None),
+        ("readiness_reason_begun", "warning", "projector", "log-not-compared", None),
+        ("readiness_reason_over", "info", "router", "stage-silent", 2.0),
+        ("readiness_reason_over", "info", "projector", "log-not-compared", 2.0),
+        ("readiness_reason_begun", "warning", "router", "stage-silent", None),
+    ]
+
+
+def test_a_reason_of_another_code_is_another_line() -> None:
+    seen = ReasonLog(-START_S)
+    with structlog.testing.capture_logs() as lines:
+        for code in ("stage-silent", "stage-without-worker"):
+            seen.take({"router": reason(code)}, 0.0)
+    assert [(line["event"], line["code"]) for line in lines] == [
+        ("readiness_reason_begun", "stage-silent"),
+        ("readiness_reason_over", "stage-silent"),
+        ("readiness_reason_begun", "stage-without-worker"),
+    ]
+
+
+def test_reasons_of_a_start_are_no_lines_unless_they_last_and_those_of_the_log_never() -> None:
+    seen = ReasonLog(0.0)
+    with structlog.testing.capture_logs() as lines:
+        seen.take({"postgres": reason("archive-unavailable")}, 1.0)
+        seen.take({}, 2.0)
+        seen.take({"log": reason("log-full")}, START_S)
+        assert lines == []
+        seen.take({"postgres": reason("archive-unavailable")}, START_S)
+    assert [line["code"] for line in lines] == ["archive-unavailable"]
