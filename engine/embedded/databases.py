@@ -22,7 +22,6 @@ from engine.embedded import binaries, owners, sockets
 from engine.embedded.data_dir import LAYOUT, Folder, Layout, RunState
 from engine.embedded.lost_files import LostFiles
 from engine.processes import parent_death
-from engine.processes.child_log import ChildLog
 from engine.processes.program import Program, StartError, last_words, signal_group
 
 VALKEY: Mapping[str, str] = {
@@ -167,6 +166,8 @@ def _keep_log(name: str, raw: Path) -> None:
     """The logs are JSON, which these programs do not print. No lines go to stderr: a command's
     answer is there.
     """
+    from engine.processes.child_log import ChildLog  # structlog: not of those that only read
+
     ChildLog(raw.with_suffix(".log"), forward=lambda _fields: None).absorb(name, raw)
 
 

@@ -153,11 +153,11 @@ class Health:
         return self._unsafe() or self._suspended or full
 
     async def watch_ages(self) -> None:
-        """Runs for as long as the gateway: what nobody asks for has to be noticed and logged."""
+        """Runs for as long as the gateway: what no client asks for is noticed and logged."""
         while True:
             with contextlib.suppress(Exception):  # what fails here fails in the next request too
                 state = await self.state()
-                # Not for each request: the lines would have the id of whoever asks.
+                # Not for each request: the lines would have the id of a request.
                 reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
                 self._reason_log.take(reasons, time.monotonic())
             await asyncio.sleep(AGES_S)

@@ -164,7 +164,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/doctor": (
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues", "engine/composition", "engine/processes",
-        "engine/recovery", "engine/embedded", "engine/client", "gateway/http",
+        "engine/recovery", "engine/embedded", "engine/client", "engine/terminal", "gateway/http",
+        "events/commands",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
     "engine/cli.py": ("engine", "engine/commands", "engine/processes", "engine/telemetry"),

@@ -11,7 +11,7 @@ from events.secret import SecretBytes
 QUOTE = t.Quote("raydium", "pool-1", 1_500_000_000, 224_000_000, 3_750_000, 77)
 FACTS: dict[str, t.Fact] = {
     "ae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032c0c0c0c0"
-    "a0a0c0a0c0c0a0": (t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)),
+    "a0a0c0a0c0c0a0a0": (t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50)),
     "ae526f7574696e6753746172746564": t.RoutingStarted(),
     "ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0a53134392e33919ba7"
     "7261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce00393870"
@@ -133,6 +133,11 @@ def test_an_older_event_without_the_fields_that_came_later_is_still_read() -> No
 @pytest.mark.parametrize(
     ("written", "fact"),
     [
+        (
+            "dc0013ae4f726465725375626d6974746564a66d61726b6574a3534f4ca4555344430906ce59682f0032"
+            "c0c0c0c0a0a0c0a0c0c0a0",
+            t.OrderSubmitted("market", "SOL", "USDC", 9, 6, 1_500_000_000, 50),
+        ),
         (
             "99ab4f72646572526f75746564a77261796469756da6706f6f6c2d31ce0d59f800ce0d48d8e0"
             "a53134392e339197a77261796469756da6706f6f6c2d31ce59682f00ce0d59f800ce003938704da00906",
