@@ -3,8 +3,8 @@
 Calls may raise `ArchiveUnavailable`, within about a second when Postgres is down or refuses. Order
 processing does not depend on it.
 
-Imports the log for its types, and no audit or command. Public: what is exported here, `history`
-and `indexes`.
+Imports the log for its types, and no audit or command. Public: what is exported here, `history`,
+`indexes` and `connect`.
 """
 
 from events.archive.listing import BadCursor, Filters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Self
 
@@ -11,6 +12,7 @@ import asyncpg
 
 from events import streams
 from events.archive import listing
+from events.archive.connect import connect
 from events.archive.listing import Filters
 from events.archive.loss_table import load_losses
 from events.archive.losses import Losses
@@ -46,6 +48,8 @@ _REJECTED = (
     asyncpg.InvalidParameterValueError,  # a value of one,
     asyncpg.PostgresSyntaxError,  # or `options`
 )
+_SHARED = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+"""A pooler gave the transactions of one session to several."""
 
 
 class ArchiveUnavailable(Exception):
@@ -61,12 +65,14 @@ def _is_rejection(error: Exception) -> bool:
     # PgBouncer has one code for all its errors, also for "no more connections allowed".
     if isinstance(error, asyncpg.ProtocolViolationError):
         return "startup parameter" in str(error)
-    return isinstance(error, _REJECTED)
+    return isinstance(error, (*_REJECTED, *_SHARED))
 
 
 def _unavailable(error: Exception) -> ArchiveUnavailable:
     kind = ArchiveRejected if _is_rejection(error) else ArchiveUnavailable
     text = str(error).partition("\n")[0]
+    if isinstance(error, _SHARED):
+        text += "; a pooler in transaction mode cannot be used: set pool_mode=session"
     return kind(f"Postgres: {text or type(error).__name__}")
 
 
@@ -86,7 +92,8 @@ class Archive:
             min_size=0,
             max_size=connections,
             timeout=ANSWER_S,
-            server_settings={"application_name": "engine-archive", "jit": "off"},
+            connect=functools.partial(connect, wished={"jit": "off"}),
+            server_settings={"application_name": "engine-archive"},
         )
         return cls(pool, secret_url)
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection
 import asyncpg
 import structlog
 
+from events.archive.connect import connect
 from events.log import EventLog, LogError
 from events.log import Refused as RefusedEntry
 from events.metrics import REFUSALS
@@ -148,11 +149,12 @@ class Projector:
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
-        connection = await asyncpg.connect(
-            self._url.reveal(),
+        connection = await connect(
+            self._url,
             timeout=CONNECT_S,
             command_timeout=ANSWER_S,
-            server_settings={"application_name": "engine-projector", "synchronous_commit": "on"},
+            wished={"synchronous_commit": "on"},
+            server_settings={"application_name": "engine-projector"},
         )
         try:
             if not self._migrated:

@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from events.archive import PAGE_EVENTS, PROJECTOR, Page, load_checkpoint, read_pages
+from events.archive.connect import connect
 from events.archive.indexes import EXPECTED, index_faults
 from events.archive.loss_table import load_losses
 from events.archive.losses import NONE
@@ -64,12 +65,14 @@ async def rebuild(
     Raises RebuildError, TimeoutError where Postgres fell silent, or an error of asyncpg.
     """
     # Two connections: pages are read on one while rows are written on the other.
-    dsn, silent_s = SecretUrl.of(url).reveal(), copy_watchdog.WRITE_S
-    reading = await asyncpg.connect(dsn, command_timeout=silent_s, server_settings={"jit": "off"})
+    secret_url, silent_s = SecretUrl.of(url), copy_watchdog.WRITE_S
+    reading = await connect(
+        secret_url, command_timeout=silent_s, wished={"jit": "off"}, server_settings={}
+    )
     try:
-        writing = await asyncpg.connect(dsn)
+        writing = await asyncpg.connect(secret_url.reveal())
         try:
-            async with ending_on_silence(dsn, (reading, writing), silent_s=silent_s):
+            async with ending_on_silence(secret_url, (reading, writing), silent_s=silent_s):
                 return await _Rebuild(reading, writing, progress).run()
         finally:
             writing.terminate()

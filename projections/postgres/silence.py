@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
+from events.secret import SecretUrl
+
 PROBE_S = 10.0
 """Time between two questions."""
 
 
 @contextlib.asynccontextmanager
 async def ending_on_silence(
-    dsn: str, connections: Sequence[asyncpg.Connection], *, silent_s: float
+    url: SecretUrl, connections: Sequence[asyncpg.Connection], *, silent_s: float
 ) -> AsyncIterator[None]:
     """Asks the server during the body, and ends the connections where no answer comes.
 
@@ -32,7 +34,7 @@ async def ending_on_silence(
             await asyncio.sleep(min(PROBE_S, silent_s))
             try:
                 async with asyncio.timeout(silent_s):
-                    await _ask(dsn)
+                    await _ask(url)
             except TimeoutError:
                 silent = True
                 for connection in connections:
@@ -53,8 +55,8 @@ async def ending_on_silence(
         await asyncio.wait({probing})
 
 
-async def _ask(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
+async def _ask(url: SecretUrl) -> None:
+    connection = await asyncpg.connect(url.reveal())
     try:
         await connection.fetchval("SELECT 1")
     finally:

@@ -69,6 +69,8 @@ ERRORS = {
     ("08P01", "client_login_timeout (server down)"): False,
     ("08P01", "unsupported startup parameter: jit"): True,
     ("08P01", "unsupported startup parameter in options: search_path"): True,
+    ("42P05", 'prepared statement "__asyncpg_stmt_1__" already exists'): True,
+    ("26000", 'prepared statement "__asyncpg_stmt_1__" does not exist'): True,
     ("53300", "sorry, too many clients already"): False,
     ("57P03", "the database system is starting up"): False,
     ("28P01", 'password authentication failed for user "desk"'): True,
@@ -84,3 +86,10 @@ def test_an_error_of_postgres_or_of_a_pooler(answer: tuple[str, str], permanent:
     error = asyncpg.PostgresError.new({"S": "FATAL", "C": code, "M": message})
     assert error.sqlstate == code
     assert isinstance(_unavailable(error), ArchiveRejected) is permanent
+
+
+def test_a_pooler_in_transaction_mode_is_named() -> None:
+    error = asyncpg.PostgresError.new(
+        {"S": "ERROR", "C": "42P05", "M": 'prepared statement "a" already exists'}
+    )
+    assert str(_unavailable(error)).endswith("set pool_mode=session")
