@@ -131,6 +131,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         SecretText,
         _doc("The wallet: a solana-keygen file, or the key itself; empty: one of its own"),
     ] = SecretText("")
+    solana_wallet: Annotated[
+        str,
+        _doc(
+            "Address of the wallet, whose SOL the gateway shows; empty: under `engine up` that of"
+            " SOLANA_KEYPAIR, else none is shown"
+        ),
+    ] = ""
     pools: Annotated[
         str, _doc("File of tokens and pool addresses per pair; empty: those of the local chain")
     ] = ""

@@ -81,6 +81,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
             ready = localnet.prepare(ready, folder.path)
             chains = [localnet.program(ready)]
         venues.check(ready)
+        ready = venues.with_wallet(ready)
         asyncio.run(_supervise(ready, folder, servers, chains))
     structlog.get_logger().info("process_stopped")
     return 0

@@ -152,6 +152,7 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "slot_unread": Line("info", "The slot was not read in this attempt"),
         "rent_unread": Line("warning", "The rent is not read; its upper bound is used"),
         "accounts_not_measured": Line("warning", "The size of loaded accounts is not limited"),
+        "wallet_balance_unread": Line("info", "The SOL of SOLANA_WALLET was not read"),
         "wrapped_sol_unread": Line("info", "The wrapped SOL of the wallet was not read"),
         "pool_reads_failed": Line("warning", "Pool accounts cannot be read: no quotes"),
         "pool_reads_resumed": Line("info", "Pool accounts are read again"),

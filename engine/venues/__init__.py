@@ -6,13 +6,18 @@ stages, and no other room of the engine. Public: what is exported here, and `clu
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
-from engine.venues.cluster import pools_of, wallet_of
+from engine.venues.cluster import check_address, pools_of, wallet_of
 from engine.venues.simulated import LEDGER, ledger_path, simulated_trading
 from engine.venues.trading import Trading
 
-__all__ = ["LEDGER", "SIMULATED", "Trading", "chain_of", "check", "ledger_path", "open_trading"]
+__all__ = [
+    "LEDGER", "SIMULATED", "Trading", "chain_of", "check", "ledger_path", "open_trading",
+    "with_wallet",
+]  # fmt: skip
 
 SIMULATED = ("simulated",)
 """VENUES of the simulated chain."""
@@ -42,6 +47,18 @@ def check(settings: Settings) -> None:
         pools_of(settings)
     if settings.solana_keypair:
         wallet_of(settings)
+    if settings.solana_wallet:
+        check_address(settings.solana_wallet)
+
+
+def with_wallet(settings: Settings) -> Settings:
+    """Returns the settings with the address of the wallet, for processes that never read the key.
+
+    Raises SettingsError.
+    """
+    if settings.venues == SIMULATED or settings.solana_wallet or not settings.solana_keypair:
+        return settings
+    return msgspec.structs.replace(settings, solana_wallet=wallet_of(settings).address)
 
 
 def _check_venues(settings: Settings) -> None:

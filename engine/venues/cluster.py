@@ -75,6 +75,17 @@ def wallet_of(settings: Settings) -> Wallet:
         raise NoWalletError(str(error)) from None
 
 
+def check_address(text: str) -> None:
+    """Raises SettingsError where SOLANA_WALLET is no address."""
+    from solders.pubkey import Pubkey
+
+    try:
+        Pubkey.from_string(text)
+    except ValueError:
+        msg = f"SOLANA_WALLET={text!r}: expected an address in base 58"
+        raise SettingsError(msg) from None
+
+
 def pools_of(settings: Settings) -> PoolsFile:
     """Returns the POOLS file. Raises SettingsError, also where the cluster may not be used."""
     from stages.venues.solana.accounts.pools_file import PoolsFileError, load_pools

@@ -17,6 +17,7 @@ from projections.views.explorer import explorer_of
 from stages.pools.families import FAMILIES
 from stages.routing.costs import Costs
 from stages.venues import Venue
+from stages.venues.solana.accounts.balance import WalletBalance
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.holdings import WrappedAccount
 from stages.venues.solana.chain import SolanaChain
@@ -58,6 +59,9 @@ class SolanaTrading:
             commitments=self._commitments,
         )  # fmt: skip
         self._nodes = node_survey(settings, signs=False)
+        # Only the gateway shows it, and it never reads the key.
+        shown = "" if signs else settings.solana_wallet
+        self._balance = WalletBalance(rpc, shown) if shown else None
 
     def trading(self) -> Trading:
         """The parts as the stages and the gateway take them."""
@@ -103,8 +107,12 @@ class SolanaTrading:
 
     def _of_pools(self) -> list[PollingLoop]:
         """The readers of a process that quotes."""
-        wrapped = [self._wrapped] if self._wrapped else []
-        return [self._cache, self._features, *wrapped]
+        readers: list[PollingLoop] = [self._cache, self._features]
+        if self._wrapped:
+            readers.append(self._wrapped)
+        if self._balance:
+            readers.append(self._balance)
+        return readers
 
     def _open(self, *, pools_too: bool) -> None:
         for reader in [*self._always(), *(self._of_pools() if pools_too else [])]:
@@ -134,4 +142,5 @@ class SolanaTrading:
             "nodes": [
                 {"host": node.host, "detail": node.fault or None} for node in self._rpc.health()
             ],
+            **({"walletLamports": self._balance.lamports()} if self._balance else {}),
         }

@@ -70,13 +70,16 @@ LAG_S = Gauge("oee_projection_lag_seconds", "Age of the oldest of them")
 PROJECTOR_HALTED = Gauge(
     "oee_projection_halted", "1 where the projector stopped: a person must look"
 )
+WALLET = Gauge(
+    "oee_wallet_lamports", "SOL of the wallet; absent while unknown and without SOLANA_WALLET"
+)
 SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
     ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
     MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED, REASON,
     RESTARTS, OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S,
-    PROJECTOR_HALTED, SOCKETS,
+    PROJECTOR_HALTED, WALLET, SOCKETS,
 )  # fmt: skip
 """All gauges, in the order of the documentation."""
 
@@ -137,6 +140,7 @@ def _facts_of(state: dict[str, Any]) -> Known:
         LOG_UP: up,
         POSTGRES_UP: postgres["status"] != "unavailable",
         PROJECTED: postgres.get("position"),
+        WALLET: (state["chain"] or {}).get("walletLamports"),
     }
     if postgres["status"] != "unavailable":
         known[PROJECTOR_HALTED] = postgres["status"] == "halted"

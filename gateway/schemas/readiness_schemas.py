@@ -60,6 +60,18 @@ class ChainState(Shape):
         Annotated[list[NodeState], Meta(description="Those of SOLANA_RPC_URL, in its order.")]
         | UnsetType
     ) = UNSET
+    wallet_lamports: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="SOL of the wallet in lamports; null while it is not known, absent"
+                " without SOLANA_WALLET.",
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class Halt(Shape):

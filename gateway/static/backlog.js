@@ -4,6 +4,7 @@ import { badge, el } from "./dom.js";
 import { explained } from "./explain.js";
 import { count } from "./numbers.js";
 import { typeOf } from "./order_types.js";
+import { alertOf, toAlert } from "./runbook.js";
 import { ENDED } from "./store.js";
 import { ago, duration, span } from "./times.js";
 
@@ -52,11 +53,11 @@ export function stageTable(seen, parked, doubt) {
     const here = loaded.filter((order) => stageOf(order) === name).length;
     return all === undefined || all <= loaded.length ? count(here) : here ? `≥ ${count(here)}` : "–";
   };
-  const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name),
+  const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, seen.reasons?.[name] ? toAlert(alertOf(seen, name), badge("degraded")) : badge("ok")),
     el("td", { class: "n" }, count(lag.orders)), el("td", { class: "n" }, age(lag)), el("td", {}, why(lag)),
-    el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name)), el("td", {}, badge(seen.reasons?.[name] ? "degraded" : "ok"))));
+    el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name))));
   if (!rows.length) return el("p", { class: "quiet" }, "Not known now.");
-  const head = ["Stage", "Orders", "Oldest waits", "Why", "Parked", "In doubt", "State"].map((name) => el("th", { scope: "col", class: ["Orders", "Oldest waits", "Parked", "In doubt"].includes(name) && "n" }, name));
+  const head = ["Stage", "State", "Orders", "Oldest waits", "Why", "Parked", "In doubt"].map((name) => el("th", { scope: "col", class: ["Orders", "Oldest waits", "Parked", "In doubt"].includes(name) && "n" }, name));
   return el("table", { class: "compact" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));
 }
 

@@ -7,6 +7,7 @@ import { $, el } from "./dom.js";
 import { Filters } from "./filters.js";
 import { count } from "./numbers.js";
 import { may, onSession } from "./session.js";
+import { onPrices } from "./usd.js";
 
 const SPARE = 8;
 const MANY = 2000;
@@ -36,6 +37,7 @@ export class Blotter {
     new ResizeObserver(() => this.fit()).observe($("grid"));
     store.onChange(() => this.plan(true));
     onSession(() => this.restyle());
+    onPrices(() => this.restyle());
     this.stale = true;
     this.fit();
     this.plan(true);

@@ -1,10 +1,10 @@
 // A line chart in the pixels of its place: axes with ticks, labels at the lines, a cross hair with
-// the values under the pointer, dots for executions, dashed lines for targets.
+// the values under the pointer, dots for executions, and what the caller adds.
 
 import { el, svg } from "./dom.js";
 
 const COLOURS = 7;
-const [LEFT, RIGHT, TOP, BOTTOM] = [64, 104, 10, 24];
+const [LEFT, RIGHT, TOP, BOTTOM] = [64, 132, 10, 24];
 const LABEL = 13; // least distance between two labels in px
 
 const nice = (rough) => {
@@ -21,10 +21,11 @@ export function ticks(low, high, most) {
 }
 
 /**
- * `lines`: [{name, points: [x, y][]}]; `dots`: [{x, y, title}]; `levels`: [{y, name}]; `xTicks` and
- * `yTicks`: values; `xText` and `yText` write them; `label` describes the chart.
+ * `lines`: [{name, points: [x, y][]}]; `dots`: [{x, y, title}]; `levels`: [{y}], drawn by `level`
+ * with the scale of the chart; `xTicks` and `yTicks`: values; `xText` and `yText` write them; `label`
+ * describes the chart.
  */
-export function chart({ width, height, lines, dots = [], levels = [], xTicks, yTicks, xText, yText, x: [x0, x1], y: [y0, y1], label }) {
+export function chart({ width, height, lines, dots = [], levels = [], level, xTicks, yTicks, xText, yText, x: [x0, x1], y: [y0, y1], label }) {
   const right = width < 480 ? 12 : RIGHT;
   const x = (value) => LEFT + (x1 === x0 ? 0.5 : (value - x0) / (x1 - x0)) * (width - LEFT - right);
   const y = (value) => height - BOTTOM - (y1 === y0 ? 0.5 : (value - y0) / (y1 - y0)) * (height - TOP - BOTTOM);
@@ -36,10 +37,14 @@ export function chart({ width, height, lines, dots = [], levels = [], xTicks, yT
   ];
   const paths = lines.map(({ points }, index) => points.length && svg("path", { class: `line c${index % COLOURS}`, d: `M${points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" L")}${points.length === 1 ? " h3" : ""}` }));
   const names = right === RIGHT ? labels(lines, y, width - right + 8, height - BOTTOM) : [];
-  const marks = levels.filter((level) => inside(level.y)).map((level) => [svg("line", { class: "level", x1: LEFT, x2: width - right, y1: y(level.y), y2: y(level.y) }), svg("text", { class: "tick level-name", x: LEFT + 4, y: y(level.y) - 4 }, level.name)]);
+  const value = (place) => y0 + ((height - BOTTOM - place) / (height - TOP - BOTTOM)) * (y1 - y0);
+  const scale = { left: LEFT, right: width - right, top: TOP, bottom: height - BOTTOM, y, value };
+  const marks = levels.filter((one) => inside(one.y)).map((one) => level(one, scale));
   const points = dots.filter((dot) => dot.x >= x0 && dot.x <= x1 && inside(dot.y)).map((dot) => svg("circle", { class: "dot-mark", cx: x(dot.x), cy: y(dot.y), r: 4 }, svg("title", {}, dot.title)));
   const cross = svg("line", { class: "cross", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
-  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, grid, marks, paths, points, names, cross);
+  const drawn = svg("g", { role: "img", "aria-label": label }, grid, paths, points, names, cross);
+  // Above the rest, and not within the image: what can be moved is reached by keyboard.
+  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, drawn, marks);
   const tip = el("div", { class: "tip", hidden: true });
   const box = el("div", { class: "chart-box" }, picture, tip);
   picture.addEventListener("pointermove", (event) => hover(event, { x0, x1, width, right, lines, x, xText, yText, cross, tip }));
@@ -59,7 +64,7 @@ function labels(lines, y, left, lowest) {
   ends.reverse().forEach((end, index) => {
     end.at = Math.min(end.at, index ? ends[index - 1].at - LABEL : lowest);
   });
-  return ends.map(({ name, index, at }) => svg("text", { class: `line-name c${index % COLOURS}`, x: left, y: at + 4 }, name.length > 15 ? `${name.slice(0, 14)}…` : name));
+  return ends.map(({ name, index, at }) => svg("text", { class: `line-name c${index % COLOURS}`, x: left, y: at + 4 }, name.length > 16 ? `${name.slice(0, 15)}…` : name));
 }
 
 /** The value of each line at the pointer. */

@@ -6,8 +6,9 @@ import { units } from "./money.js";
 import { figure, percent } from "./numbers.js";
 import { targetOf } from "./order_types.js";
 import { may } from "./session.js";
-import { troubleOf } from "./store.js";
+import { ENDED, troubleOf } from "./store.js";
 import { absolute, clock, relative } from "./times.js";
+import { ofOrder } from "./usd.js";
 import { CANCELLABLE } from "./acts.js";
 
 const GAP = 14;
@@ -36,7 +37,15 @@ function state(order) {
 
 function swap(order) {
   const pair = exactOut(order) ? `${order.tokenOut} ← ${order.tokenIn}` : `${order.tokenIn} → ${order.tokenOut}`;
-  return figure(order.amount, pair, true);
+  const worth = ENDED.has(order.status) && order.status !== "confirmed" ? "" : ofOrder(order);
+  return worth ? el("div", { class: "stacked" }, figure(order.amount, pair, true), " ", worth) : figure(order.amount, pair, true);
+}
+
+/** The price executed, aimed at or quoted; its unit is in the title. */
+function price(order) {
+  const shown = figure(priceOf(order), "", true);
+  if (shown) shown.title = `${shown.title} ${order.tokenOut} for one ${order.tokenIn}`;
+  return shown;
 }
 
 /** `rank`: the higher, the sooner it gives way; `width`: least width in px, `grow`: its share. */
@@ -47,8 +56,8 @@ export const COLUMNS = [
   { id: "type", name: "Type", width: 52, rank: 7, key: (order) => order.type, cell: (order) => order.type },
   { id: "amount", name: "Amount", width: 210, grow: 1, rank: 0, right: true, key: (order) => decimal(order.amount), cell: swap },
   { id: "result", name: "Result", width: 160, grow: 1.2, rank: 0, right: true, key: (order) => decimal(order.amountOut), cell: result },
-  { id: "price", name: "Price", width: 112, rank: 4, right: true, key: (order) => decimal(priceOf(order)), cell: (order) => figure(priceOf(order), "", true) },
-  { id: "distance", name: "Distance", width: 76, rank: 6, right: true, key: (order, list) => list.distances.of(order) ?? -Infinity, cell: (order, list) => distance(list.distances.of(order)) },
+  { id: "price", name: "Price", width: 112, rank: 4, right: true, key: (order) => decimal(priceOf(order)), cell: price },
+  { id: "distance", name: "Distance", width: 86, rank: 6, right: true, key: (order, list) => list.distances.of(order) ?? -Infinity, cell: (order, list) => distance(list.distances.of(order)) },
   { id: "dex", name: "Venue", width: 76, rank: 8, key: (order) => order.dex ?? "", cell: (order) => order.dex ?? "" },
   { id: "client", name: "Client order ID", width: 104, rank: 2.5, off: true, key: (order) => order.clientOrderId ?? "", cell: (order) => order.clientOrderId ?? "" },
   { id: "account", name: "Account", width: 80, rank: 2.5, off: true, key: (order) => order.account ?? "", cell: (order) => order.account ?? "" },

@@ -10,6 +10,7 @@ import { Form } from "./form.js";
 import * as key from "./key.js";
 import { Live } from "./live.js";
 import { MarketView } from "./market.js";
+import { closeMenus, menus } from "./menus.js";
 import * as notify from "./notify.js";
 import { copyInFull } from "./numbers.js";
 import { OrderView } from "./order.js";
@@ -18,6 +19,7 @@ import { SharedFeed } from "./shared_feed.js";
 import { shortcuts } from "./shortcuts.js";
 import { Store } from "./store.js";
 import { keepRelative, zone } from "./times.js";
+import * as usd from "./usd.js";
 
 const PAGE = 500;
 const PAGES = 10;
@@ -36,10 +38,13 @@ const audit = new AuditView();
 const live = new Live();
 const VIEWS = { orders: null, market, engine, audit };
 
-new Attention(store, (status) => {
+function showStatus(status) {
   go("#/");
-  blotter.filters.apply({ "status-filter": status });
-});
+  blotter.filters.apply({ statuses: [status] });
+}
+
+new Attention(store, showStatus);
+notify.onDigest(showStatus);
 
 const feed = new SharedFeed({
   event: (frame) => {
@@ -100,6 +105,7 @@ function pages() {
 }
 
 function route() {
+  closeMenus();
   const [, view = "", id = ""] = location.hash.split("/");
   const shown = view in VIEWS ? view : "orders";
   for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== shown;
@@ -124,7 +130,9 @@ async function fillForm() {
       const { tokens } = await api.tokens();
       form.fill(tokens);
       market.fill(tokens);
-      blotter.filters.tokens = new Set(tokens.map(({ symbol }) => symbol));
+      const symbols = tokens.map(({ symbol }) => symbol);
+      blotter.filters.server.tokens = new Set(symbols);
+      usd.setTokens(symbols);
       return route();
     } catch (error) {
       if (error.code === "scope-missing") await key.lacking(used, error.message);
@@ -140,6 +148,7 @@ function newOrder() {
   return true;
 }
 
+menus(); // before the shortcuts: Escape closes a menu first
 shortcuts([
   { keys: ["/"], text: "Search", key: "/", act: () => { go(location.hash.startsWith("#/orders") ? location.hash : "#/"); $("search").focus(); return true; } },
   { keys: ["↓"], text: "From the search into the list; there, arrows move and Enter opens", key: "ArrowDown", always: true, act: (event) => event.target === $("search") && (blotter.enter(), true) },

@@ -4,19 +4,20 @@ import { halt, resume } from "./acts.js";
 import * as api from "./api.js";
 import { inDoubt, nextStart, pacing, stageTable, troubleTable, why } from "./backlog.js";
 import { $, badge, el, svg } from "./dom.js";
-import { backendFacts, failureTable, processFacts } from "./engine_facts.js";
+import { backendFacts, failureTable, processFacts, sol } from "./engine_facts.js";
 import { Failures } from "./failures.js";
 import { flow, writer } from "./flow.js";
 import { Latency, shown } from "./latency.js";
 import * as prometheus from "./metrics.js";
 import { count, percent } from "./numbers.js";
-import { reasonTable } from "./runbook.js";
+import { alertOf, reasonTable, RUNBOOK, runbookTable, toAlert } from "./runbook.js";
 import { may, onSession } from "./session.js";
 import { span } from "./times.js";
 
 const EVERY_MS = 2000;
 const SECONDS = 120;
 const RATE_S = 5;
+const LITTLE = 50000000; // lamports, as in the alert rule
 const PAGE = 500; // orders, to find the next paced one
 
 export class EngineView {
@@ -33,6 +34,7 @@ export class EngineView {
     $("engine-halt").addEventListener("click", halt);
     $("engine-resume").addEventListener("click", resume);
     onSession(() => this.controls());
+    $("runbook").replaceChildren(runbookTable());
     this.ask();
     setInterval(() => this.ask(), EVERY_MS);
     setInterval(() => !$("view-engine").hidden && this.latest && (this.throughput(), this.flow(this.latest), this.pace(this.latest)), 1000);
@@ -84,17 +86,24 @@ export class EngineView {
     return to > from && after > before ? (after - before) / (to - from) : 0;
   }
 
-  open() {
+  /** `alert`: the rule whose row of the runbook is shown. */
+  open(alert) {
     this.draw();
     this.ask();
+    if (!(alert in RUNBOOK)) return;
+    $("runbook-box").open = true;
+    const row = $(`alert-${alert}`);
+    row.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "center" });
   }
 
   banner() {
     const { halted, reasons = {} } = this.latest;
-    const messages = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => `${part}: ${reason}`);
-    if (halted) messages.unshift(`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`);
-    $("banner").hidden = !messages.length;
-    if ($("banner").textContent !== messages.join(" · ")) $("banner").textContent = messages.join(" · ");
+    const lines = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => [`${part}: ${reason}`, alertOf(this.latest, part)]);
+    if (halted) lines.unshift([`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`, "EngineHalted"]);
+    const shown = el("div", {}, lines.map(([text, alert], index) => [index ? " · " : "", text, " ", alert ? toAlert(alert, "What to do") : ""]));
+    $("banner").hidden = !lines.length;
+    replaceKeepingFocus($("banner"), shown);
   }
 
   controls() {
@@ -115,10 +124,10 @@ export class EngineView {
     replaceKeepingFocus($("trouble"), troubleTable(parked, doubt));
     const wrong = reasonTable(seen);
     $("reasons-card").hidden = !wrong;
-    $("reasons").replaceChildren(wrong ?? "");
-    $("stages").replaceChildren(stageTable(seen, parked, doubt));
+    replaceKeepingFocus($("reasons"), wrong ?? el("div"));
+    replaceKeepingFocus($("stages"), stageTable(seen, parked, doubt));
     $("failures").replaceChildren(failureTable(this.failures));
-    $("backends").replaceChildren(backendFacts(seen));
+    replaceKeepingFocus($("backends"), backendFacts(seen));
     $("processes").replaceChildren(processFacts(seen, this.metrics));
     this.throughput();
     this.flow(seen);
@@ -131,20 +140,23 @@ export class EngineView {
   }
 
   tiles(seen, parked, doubt) {
-    const tile = (name, value, bad = false) => el("div", { class: bad ? "tile trouble" : "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"));
+    const tile = (name, value, alert = "") => el("div", { class: alert ? "tile trouble" : "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"), alert && toAlert(alert, "What to do"));
     const failed = this.failures.orders();
     const started = this.single("process_start_time_seconds");
     const behind = seen.lag?.projection;
-    $("tiles").replaceChildren(tile("Open orders", count(this.single("oee_orders_open"))), tile("Wait for the market", count(seen.resting)),
-      tile("Parked", count(parked.all), parked.all > 0), tile("In doubt", count(doubt.all), doubt.all > 0),
-      tile("Failed, last 5 min", failed.confirmed + failed.failed ? percent(failed.failedShare) : "–", failed.failedShare >= 1000),
-      tile("Projection lag", behind ? `${count(behind.events)} events` : "–"), tile("Events in the log", count(seen.log?.position)), tile("Gateway up for", started === undefined ? "–" : span(Date.now() - 1000 * started)));
+    const tiles = el("div", { class: seen.chain ? "tiles with-chain" : "tiles" }, tile("Open orders", count(this.single("oee_orders_open"))), tile("Wait for the market", count(seen.resting)),
+      tile("Parked", count(parked.all), parked.all > 0 && "OrdersParked"), tile("In doubt", count(doubt.all), doubt.all > 0 && "OrdersInDoubt"),
+      tile("Failed, last 5 min", failed.confirmed + failed.failed ? percent(failed.failedShare) : "–", failed.failedShare >= 2000 && "OrdersFail"),
+      tile("Projection lag", behind ? `${count(behind.events)} events` : "–"), tile("Events in the log", count(seen.log?.position)), tile("Gateway up for", started === undefined ? "–" : span(Date.now() - 1000 * started)), chainTiles(seen.chain ?? {}, tile));
+    replaceKeepingFocus($("tiles"), tiles);
   }
 
   pace(seen) {
     const text = pacing(seen.lag?.stages, this.next);
     $("pacing").hidden = !text;
-    if ($("pacing").textContent !== text) $("pacing").textContent = text;
+    if ($("pacing").dataset.text === text) return;
+    $("pacing").dataset.text = text;
+    $("pacing").replaceChildren(text, " ", toAlert("OrdersPaced", "What to do"));
   }
 
   /** Over the last RATE_S seconds. */
@@ -156,8 +168,8 @@ export class EngineView {
     for (const [name, lag] of Object.entries(seen.lag?.stages ?? {})) facts[name] = { ...facts[name], lag: lag.orders || lag.waiting ? `${count(lag.orders)} wait${typeof lag.seconds === "number" ? `, ${span(1000 * lag.seconds)}` : ""}` : "", why: why(lag) };
     const behind = seen.lag?.projection;
     facts.projector = { rate: this.projecting(), lag: behind?.events ? `${count(behind.events)} behind` : "" };
-    for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part] };
-    $("flow").replaceChildren(flow(facts));
+    for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part], alert: alertOf(seen, part) };
+    replaceKeepingFocus($("flow"), flow(facts));
   }
 
   times() {
@@ -175,6 +187,11 @@ export class EngineView {
     $("throughput").replaceChildren(svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
       svg("path", { class: "area", d: `M0,100 L${line} L${SECONDS - 1},100 Z` }), svg("path", { class: "stroke", d: `M${line}` })), el("p", { class: "hint num" }, label));
   }
+}
+
+/** What only an engine on a chain has; the wallet where its address is known. */
+function chainTiles({ slot, walletLamports: lamports }, tile) {
+  return [slot !== undefined && tile("Newest slot", count(slot)), lamports !== undefined && tile("Wallet", sol(lamports), lamports !== null && lamports < LITTLE && "WalletShort")];
 }
 
 /** Replaces what is in a box; a link that has the focus keeps it. */

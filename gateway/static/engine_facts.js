@@ -2,14 +2,17 @@
 
 import { el } from "./dom.js";
 import { explained } from "./explain.js";
-import { grouped, plain } from "./money.js";
-import { count, percent } from "./numbers.js";
+import { plain } from "./money.js";
+import { count, figure, percent } from "./numbers.js";
 import * as prometheus from "./metrics.js";
+import { toAlert } from "./runbook.js";
 import { absolute, span } from "./times.js";
 
 const REASONS = 3;
 const LAMPORT_DECIMALS = 9;
 const line = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
+/** "1.5 SOL", in full on hover; a dash where it is not known. */
+export const sol = (lamports) => (lamports === null ? "–" : figure(plain(BigInt(lamports), LAMPORT_DECIMALS), "SOL"));
 const facts = (lines) => el("dl", { class: "facts left num" }, lines.filter(Boolean));
 
 /** Outcomes of orders and errors of requests, as numbers and shares. */
@@ -41,12 +44,12 @@ export function backendFacts(seen) {
 }
 
 function chainLines(chain) {
-  const nodes = chain.nodes?.map(({ host, detail }) => el("div", {}, `${host}: `, detail ? el("span", { class: "bad" }, detail) : "ok"));
+  const nodes = chain.nodes?.map(({ host, detail }) => el("div", {}, `${host}: `, detail ? [el("span", { class: "bad" }, detail), " ", toAlert("NodesFail", "What to do")] : "ok"));
   return [
     line("Consensus", chain.consensus ?? "–"), line("A fill counts once", chain.commitment), line("Transactions", versions(chain)), line("Slot length", `${count(chain.slotMs)} ms`),
     chain.slot !== undefined && line("Newest slot", chain.slot === null ? "not known now" : count(chain.slot)),
     nodes?.length && line(nodes.length === 1 ? "RPC node" : "RPC nodes", nodes),
-    chain.walletLamports !== undefined && line("Wallet", chain.walletLamports === null ? "not known now" : `${grouped(plain(BigInt(chain.walletLamports), LAMPORT_DECIMALS))} SOL`),
+    chain.walletLamports !== undefined && line("Wallet", chain.walletLamports === null ? "not known now" : sol(chain.walletLamports)),
   ];
 }
 

@@ -26,7 +26,7 @@ const ARROWS = [
 /** The service that wrote an event: the stage that it names, else that of its kind. */
 export const writer = (frame) => (frame.stage && BOXES.some(([name]) => name === frame.stage) ? frame.stage : WRITERS[frame.event]);
 
-/** `facts`: name -> {rate, lag, fault}. */
+/** `facts`: name -> {rate, lag, fault, alert}; a box with an alert links to what to do. */
 export function flow(facts) {
   const arrows = ARROWS.map(([from, to, path, label, x, y]) => [
     svg("path", { class: to === "projector" ? "arrow reads" : "arrow", d: path, "marker-end": "url(#tip)", "data-from": from, "data-to": to }),
@@ -34,11 +34,11 @@ export function flow(facts) {
   ]);
   const boxes = BOXES.map(([name, column, row]) => {
     const [x, y] = [column * STEP, row * DOWN];
-    const { rate = 0, lag = "", fault = "" } = facts[name] ?? {};
+    const { rate = 0, lag = "", fault = "", alert = "" } = facts[name] ?? {};
     return svg("g", { class: fault ? "box bad" : rate ? "box busy" : "box" }, fault ? svg("title", {}, fault) : null, svg("rect", { x, y, width: WIDE, height: HIGH, rx: 9 }),
-      svg("text", { x: x + 12, y: y + 22, class: "name" }, name), svg("text", { x: x + 12, y: y + 38 }, `${rate.toFixed(rate < 10 ? 1 : 0)}/s`), svg("text", { x: x + 12, y: y + 53 }, fault ? "see above" : lag));
+      svg("text", { x: x + 12, y: y + 22, class: "name" }, name), svg("text", { x: x + 12, y: y + 38 }, `${rate.toFixed(rate < 10 ? 1 : 0)}/s`), fault && alert ? svg("a", { href: `#/engine/${alert}`, "aria-label": `${name}: ${fault}` }, svg("text", { class: "fault", x: x + 12, y: y + 53 }, "What to do")) : svg("text", { x: x + 12, y: y + 53 }, fault ? "see above" : lag));
   });
   const tip = svg("defs", {}, svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 4, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { d: "M0,0 L8,4 L0,8 Z" })));
   const label = BOXES.map(([name]) => `${name} ${(facts[name]?.rate ?? 0).toFixed(1)} a second, ${facts[name]?.fault || facts[name]?.lag || "nothing before it"}`).join("; ");
-  return svg("svg", { class: "flow", viewBox: `-4 -4 ${4 * STEP + WIDE + 8} ${DOWN + HIGH + 12}`, role: "img", "aria-label": `Flow of orders: ${label}` }, tip, arrows, boxes);
+  return svg("svg", { class: "flow", viewBox: `-4 -4 ${4 * STEP + WIDE + 8} ${DOWN + HIGH + 12}`, role: "group", "aria-label": `Flow of orders: ${label}` }, tip, arrows, boxes);
 }

@@ -12,6 +12,7 @@ import { figure, percent } from "./numbers.js";
 import { CHECKS, REQUEST, typeOf } from "./order_types.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { denied, onSession } from "./session.js";
+import { beside, onPrices } from "./usd.js";
 
 const TYPING_MS = 180;
 const AGAIN_MS = 4000;
@@ -41,6 +42,7 @@ export class Form {
     });
     chips(() => this.changed());
     onSession(() => this.offer());
+    onPrices(() => this.worth());
     setInterval(() => document.visibilityState === "visible" && this.form.offsetParent && !this.asking && this.quote(), AGAIN_MS);
     setInterval(() => this.age(), 1000);
     this.changed();
@@ -69,13 +71,19 @@ export class Form {
     $("amount-label").textContent = input.exactOut ? `${input.tokenOut ?? ""} to receive` : `${input.tokenIn ?? ""} to spend`;
     $("target-hint").textContent = input.tokenIn ? `least ${input.tokenOut} for one ${input.tokenIn}, fees included` : "";
     nameUnits(input);
-    $("submit").textContent = `Place ${input.kind.label.toLowerCase()} order`;
     $("form-error").textContent = $("form-done").textContent = "";
     this.faults(input.amount ? this.amountFault(input) : {});
     this.prices(input);
+    this.worth(input);
     this.offer();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.quote(), TYPING_MS);
+  }
+
+  /** What the amount is worth in USD, where it is a number and its price is known. */
+  worth(input = this.read()) {
+    const text = input.amount && !this.amountFault(input).amount ? beside(input.amount, input.exactOut ? input.tokenOut : input.tokenIn) : "";
+    $("amount-usd").replaceChildren(text);
   }
 
   amountFault(input) {
@@ -145,7 +153,7 @@ export class Form {
     const bound = best.maxAmountIn ? [", at most ", figure(best.maxAmountIn, answer.tokenIn)] : [", at least ", figure(best.minAmountOut, answer.tokenOut)];
     const impact = impactOf(best);
     $("outcome").replaceChildren(
-      el("div", { class: "outcome" }, el("span", { class: "quiet" }, input.exactOut ? "You spend" : input.kind.outcome), el("strong", { class: "num" }, outcome)),
+      el("div", { class: "outcome" }, el("span", { class: "quiet" }, input.exactOut ? "You spend" : input.kind.outcome), el("strong", { class: "num" }, outcome, " ", input.exactOut ? beside(best.amountIn, answer.tokenIn) : beside(best.amountOut, answer.tokenOut))),
       el("p", { class: "hint num" }, terms, `1 ${answer.tokenIn} = `, figure(best.price, answer.tokenOut), input.kind.fields.includes("slippageBps") ? bound : " now"),
       el("p", { class: `hint num impact ${severity(impact)}`, id: "impact" }, `Price impact ${percent(impact)}`));
     $("quotes").replaceChildren(warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(answer.quotes, best, answer), el("p", { class: "hint" }, explained(best.why, answer.quotes)));
@@ -164,6 +172,8 @@ export class Form {
     const input = this.read();
     const { block, code } = guard(input.kind, this.current(input));
     const why = denied("trade") ? "This key may not trade: it lacks the scope trade." : block;
+    const text = this.sending ? "Placing…" : `Place ${input.kind.label.toLowerCase()} order`;
+    if ($("submit").textContent !== text) $("submit").textContent = text;
     $("submit").disabled = Boolean(why) || Boolean(this.sending);
     if ($("submit-why").textContent !== why) $("submit-why").textContent = why;
     $("submit-why").title = code;
@@ -213,6 +223,7 @@ export class Form {
   async accepted(input) {
     const { block, confirm } = guard(input.kind, this.current(input));
     if (block) return false;
+    if (input.kind.immediate && !this.current(input)) return (await confirmed({ title: "No quote now", text: `What it brings and its price impact are not known. ${$("quotes-error").textContent}`, action: "Place it anyway", danger: true })) !== null;
     if (!confirm) return true;
     const { best, tokenIn, tokenOut } = this.answer;
     const [spent, received] = [`${rounded(best.amountIn, 6)} ${tokenIn}`, `${rounded(best.amountOut, 6)} ${tokenOut}`];

@@ -2,7 +2,7 @@
 // mark on the page, by which quotes and prices are greyed.
 
 import { $ } from "./dom.js";
-import { absolute, span } from "./times.js";
+import { absolute, at, span } from "./times.js";
 
 const STATES = { connecting: "Connecting…", live: "Live", down: "Reconnecting…" };
 const EVERY_MS = 500;
@@ -30,6 +30,14 @@ export class Live {
     this.last = Math.max(this.last, Date.parse(timestamp));
   }
 
+  /** Says in every view that it is not current, and since when. */
+  tell(old) {
+    if ($("not-current").hidden !== old) return;
+    $("not-current").hidden = !old;
+    const since = new Date(Date.now() - (performance.now() - this.heard));
+    if (old) $("not-current").replaceChildren("Not current: no events arrive from the gateway. What is shown is as of ", at(since.toISOString()), ".");
+  }
+
   draw() {
     const silent = performance.now() - this.heard;
     const stale = this.state !== "live" || silent > STALE_MS;
@@ -40,6 +48,7 @@ export class Live {
     const age = this.last ? `event ${span(Date.now() - this.last)} ago` : "";
     if ($("connection-age").textContent !== age) $("connection-age").textContent = age;
     $("connection").title = `${this.last ? `Last event ${absolute(this.last)}. ` : ""}Last sign of life ${span(silent)} ago.`;
+    this.tell(stale && this.state !== "connecting");
     if (stale) document.body.dataset.stale = "true";
     else delete document.body.dataset.stale;
   }

@@ -5,13 +5,15 @@ import * as api from "./api.js";
 import { chart, ticks } from "./chart.js";
 import { curve, height, impacts, isDirect, ladder, table } from "./depth.js";
 import { $, el, svg } from "./dom.js";
-import { approximate, rounded } from "./money.js";
+import { approximate, inverse, rounded } from "./money.js";
 import { figure, percent, short } from "./numbers.js";
 import { impactOf, severity } from "./guard.js";
-import { targetOf } from "./order_types.js";
+import { onSession } from "./session.js";
+import { nameOf as targetName, Targets, targets } from "./targets.js";
 import { clock } from "./times.js";
 
 const EVERY_MS = 2000;
+const SOON_MS = 200;
 const DEPTH_MS = 10000;
 const STALE_MS = 10000;
 const POINTS = 2000;
@@ -21,7 +23,8 @@ const RANGES = { 15: 15, 60: 60, 360: 360, 1440: 1440 }; // minutes
 
 // The start of an address; the pools of the simulation have names that repeat the venue.
 const pool = (address) => (!address || address.includes("-") ? "" : ` ${address.slice(0, 4)}…`);
-const nameOf = (quote) => `${quote.legs?.[0]?.family ?? quote.name ?? quote.dex}${pool(quote.pool)}`;
+const familyOf = (quote) => quote.legs?.[0]?.family ?? quote.name ?? quote.dex;
+const nameOf = (quote) => `${familyOf(quote)}${pool(quote.pool)}`;
 const keyOf = (quote) => quote.pool || quote.dex;
 
 export class MarketView {
@@ -29,7 +32,10 @@ export class MarketView {
     this.store = store;
     this.form = $("market-form");
     this.form.addEventListener("change", (event) => (event.target.name === "range" ? this.draw() : this.restart()));
+    this.targets = new Targets(() => this.draw(), () => (Date.now() - this.at < STALE_MS ? this.best : ""));
     this.clear();
+    onSession(() => !$("view-market").hidden && this.draw());
+    store.onChange(() => this.soon());
     setInterval(() => !$("view-market").hidden && document.visibilityState === "visible" && this.ask(), EVERY_MS);
     setInterval(() => this.age(), 1000);
     new ResizeObserver(() => !$("view-market").hidden && this.draw()).observe($("market-prices"));
@@ -45,6 +51,16 @@ export class MarketView {
     this.series = new Map(); // pool -> {name, points: [time, price][]}
     [this.latest, this.depth, this.base, this.loaded, this.deepAt, this.at] = [[], [], "1", false, 0, 0];
     this.asking = null;
+    this.best = ""; // the price now
+  }
+
+  /** Draws a changed order at once, and many changes once. */
+  soon() {
+    if ($("view-market").hidden || this.planned) return;
+    this.planned = setTimeout(() => {
+      this.planned = 0;
+      this.draw();
+    }, SOON_MS);
   }
 
   open() {
@@ -106,6 +122,7 @@ export class MarketView {
 
   take(answer) {
     this.at = Date.now();
+    this.best = answer.best?.price ?? "";
     this.latest = answer.quotes.filter(isDirect);
     for (const quote of this.latest) {
       const points = this.line(quote).points;
@@ -125,22 +142,32 @@ export class MarketView {
   }
 
   draw() {
+    if (this.targets.busy) return; // a target is being moved
     const { tokenIn, tokenOut } = this.pair();
     const width = Math.max(280, $("market-prices").clientWidth);
+    const held = document.activeElement?.dataset?.order;
     $("market-prices").replaceChildren(this.chart(tokenIn, tokenOut, width), this.legend(tokenIn, tokenOut));
+    if (held) $("market-prices").querySelector(`[data-order="${held}"]`)?.focus({ preventScroll: true });
     const open = $("market-depth").querySelector("details")?.open ?? false;
     $("market-depth").replaceChildren(...(this.depth.length ? [curve(this.depth, this.base, tokenIn, width), el("details", { open }, el("summary", {}, "As figures"), table(this.depth, this.base, tokenIn))] : [el("p", { class: "quiet" }, "…")]));
   }
 
-  /** The user's orders of this pair: executions as dots, targets as lines. */
-  orders(tokenIn, tokenOut) {
-    const [dots, levels] = [[], []];
+  /** The user's executions of this pair, in both directions. */
+  dots(tokenIn, tokenOut) {
+    const dots = [];
     for (const order of this.store.orders.values()) {
-      if (order.tokenIn !== tokenIn || order.tokenOut !== tokenOut) continue;
-      if (order.executedPrice) dots.push({ x: Date.parse(order.updatedAt), y: approximate(order.executedPrice), title: `${clock(order.updatedAt)} ${short(order.amountIn)} ${tokenIn} at ${short(order.executedPrice)}` });
-      if (targetOf(order) && levels.length < 30) levels.push({ y: approximate(targetOf(order)), name: `${short(order.amount)} ${tokenIn} at ${short(targetOf(order))}` });
+      const reversed = order.tokenIn === tokenOut && order.tokenOut === tokenIn;
+      if (!order.executedPrice || !(reversed || (order.tokenIn === tokenIn && order.tokenOut === tokenOut))) continue;
+      const price = reversed ? inverse(order.executedPrice) : order.executedPrice;
+      dots.push({ x: Date.parse(order.updatedAt), y: approximate(price), title: `${clock(order.updatedAt)} ${short(order.amountIn)} ${order.tokenIn} → ${short(order.amountOut)} ${order.tokenOut}, ${short(price)} ${tokenOut} for one ${tokenIn}` });
     }
-    return { dots, levels };
+    return dots;
+  }
+
+  /** Targets that are too far away for the chart, with a link to each order. */
+  beyond(levels, tokenOut) {
+    if (!levels.length) return "";
+    return el("p", { class: "hint num", id: "targets-beyond" }, "Targets beyond the chart: ", levels.map((level, index) => [index ? ", " : "", el("a", { href: `#/orders/${level.order.orderId}`, title: targetName(level, level.price) }, `${short(level.price)} ${tokenOut}`)]));
   }
 
   chart(tokenIn, tokenOut, width) {
@@ -149,7 +176,7 @@ export class MarketView {
     const lines = [...this.series.values()].map(({ name, points }) => ({ name, points: points.filter(([time]) => time >= from) }));
     const prices = lines.flatMap(({ points }) => points.map(([, value]) => value));
     if (!prices.length) return el("p", { class: "quiet" }, "…");
-    const { dots, levels } = this.orders(tokenIn, tokenOut);
+    const [dots, levels] = [this.dots(tokenIn, tokenOut), targets(this.store.orders.values(), tokenIn, tokenOut)];
     const first = Math.min(...lines.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)), ...dots.filter(({ x }) => x >= from).map(({ x }) => x));
     const start = Math.max(from, Math.min(first, to - 60000));
     let [low, high] = [Math.min(...prices), Math.max(...prices)];
@@ -162,20 +189,20 @@ export class MarketView {
     const steps = Math.max(2, Math.min(6, Math.floor(width / 150)));
     const xTicks = Array.from({ length: steps }, (_, index) => start + ((to - start) * (index + 0.5)) / steps);
     const box = chart({
-      width, height: HEIGHT, lines, dots, levels, x: [start, to], y: [low - edge, high + edge], label, xTicks, yTicks: ticks(low - edge, high + edge, 5),
+      width, height: HEIGHT, lines, dots, levels, level: (level, scale) => this.targets.line(level, scale), x: [start, to], y: [low - edge, high + edge], label, xTicks, yTicks: ticks(low - edge, high + edge, 5),
       xText: (value, whole) => (whole || to - start < 600000 ? clock(value) : clock(value).replace(/:\d\d$/, "")), yText: text,
     });
-    return el("div", {}, box, el("p", { class: "hint num" }, label));
+    return el("div", {}, box, el("p", { class: "hint num" }, label), this.beyond(levels.filter(({ y }) => y < low - edge || y > high + edge), tokenOut));
   }
 
   legend(tokenIn, tokenOut) {
     const keys = [...this.series.keys()];
     const rows = this.latest.map((quote) => {
       const [index, impact] = [keys.indexOf(keyOf(quote)), impactOf(quote)];
-      return el("tr", {}, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", nameOf(quote)),
-        el("td", { class: "n" }, figure(rounded(height(quote).toFixed(12), 6), "", true)), el("td", { class: "n" }, figure(quote.fee, "", true)), el("td", { class: `n impact ${severity(impact)}` }, percent(impact)));
+      return el("tr", {}, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", familyOf(quote), el("small", { class: "quiet", title: quote.pool }, pool(quote.pool))),
+        el("td", { class: "n" }, figure(rounded(height(quote).toFixed(12), 6), "", true)), el("td", { class: "n fee" }, figure(quote.fee, tokenIn, true)), el("td", { class: `n impact ${severity(impact)}` }, percent(impact)));
     });
-    const head = ["Pool", `${tokenOut} for one ${tokenIn}`, `Fee for ${this.base} ${tokenIn}`, "Impact"].map((text, index) => el("th", { scope: "col", class: index && "n" }, text));
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
+    const head = ["Pool", `${tokenOut} for one ${tokenIn}`, `Fee for ${this.base} ${tokenIn}`, "Impact"].map((text, index) => el("th", { scope: "col", class: index && (index === 2 ? "n fee" : "n") }, text));
+    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", { class: "legend" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
   }
 }

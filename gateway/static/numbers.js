@@ -25,10 +25,13 @@ export function figure(text, unit = "", aligned = false) {
   return el("data", { class: aligned ? "figure aligned" : "figure", value: text, title: full }, digits, unit && (aligned ? el("span", { class: "unit" }, unit) : ` ${unit}`));
 }
 
-/** Hundredths of a percent, signed: "+6.07 %". */
+const WHOLE = 100000; // hundredths of a percent from which on decimals say nothing
+
+/** Hundredths of a percent, signed: "+6.07 %"; "+66 131 %" from 1 000 % on. */
 export function percent(hundredths, signed = false) {
   const sign = hundredths < 0 ? "−" : signed && hundredths > 0 ? "+" : "";
   const value = Math.abs(hundredths);
+  if (value >= WHOLE) return `${sign}${count(Math.round(value / 100))} %`;
   return `${sign}${count(Math.floor(value / 100))}.${String(value % 100).padStart(2, "0")} %`;
 }
 
@@ -41,6 +44,8 @@ export function copyInFull() {
     const figures = [...copied.querySelectorAll("data.figure")];
     if (!figures.length) return;
     for (const node of figures) node.textContent = node.title.replaceAll("\u202f", "");
+    for (const cell of copied.querySelectorAll("[role=gridcell] + [role=gridcell], td + td, th + td")) cell.prepend("\t");
+    for (const row of copied.querySelectorAll("[role=row] + [role=row], tr + tr")) row.prepend("\n");
     event.clipboardData.setData("text/plain", copied.textContent);
     event.preventDefault();
   });

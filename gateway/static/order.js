@@ -10,6 +10,7 @@ import { LABELS, TransactionInDoubt, TransactionSubmitted } from "./events.js";
 import { facts, quotesOf, raw, timeline, transaction } from "./order_parts.js";
 import { may, onSession } from "./session.js";
 import { ENDED, troubleOf } from "./store.js";
+import { onPrices } from "./usd.js";
 
 const READ_AGAIN = new Set([TransactionSubmitted, TransactionInDoubt]);
 
@@ -22,6 +23,7 @@ export class OrderView {
     this.store = store;
     store.onChange(({ frame }) => frame && frame.orderId === this.id && this.take(frame));
     onSession(() => this.draw());
+    onPrices(() => this.draw());
   }
 
   async open(orderId) {

@@ -11,6 +11,7 @@ import { figure } from "./numbers.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { ENDED } from "./store.js";
 import { ago, at, duration } from "./times.js";
+import { beside } from "./usd.js";
 
 const DETAILS = {
   [OrderRouted]: (f, o) => [`${f.dex}, `, figure(f.amountOut, o.tokenOut), ", at least ", figure(f.minAmountOut)],
@@ -25,15 +26,21 @@ const DETAILS = {
   [OrderParked]: (f) => `${f.stage ? `${f.stage}: ` : ""}${f.reason}`,
 };
 
+/** An amount with its worth in USD, where that is known. */
+function valued(amount, token) {
+  const worth = beside(amount, token);
+  return worth ? [figure(amount, token), " ", worth] : figure(amount, token);
+}
+
 export function facts(order) {
   const [into, out, exactOut] = [order.tokenIn, order.tokenOut, order.swapMode === "exactOut"];
   const bound = exactOut ? ["At most", order.maxAmountIn && figure(order.maxAmountIn, into)] : ["At least", order.minAmountOut && figure(order.minAmountOut, out)];
   const filled = order.status === "confirmed";
   const rows = [
     ["Type", [order.type, order.timeInForce].filter(Boolean).join(" ")],
-    [exactOut ? "Receive exactly" : "Spend exactly", figure(order.amount, exactOut ? out : into)], bound,
-    ["Spent", filled && figure(order.amountIn, into)], ["Received", filled && figure(order.amountOut, out)],
-    ["Target price", figure(order.targetPrice)], ["Highest price", order.maxPrice && figure(order.maxPrice, `${into}/${out}`)], ["Least received for one", order.minPrice && figure(order.minPrice, `${out}/${into}`)],
+    [exactOut ? "Receive exactly" : "Spend exactly", valued(order.amount, exactOut ? out : into)], bound,
+    ["Spent", filled && valued(order.amountIn, into)], ["Received", filled && valued(order.amountOut, out)],
+    ["Target price", order.targetPrice && figure(order.targetPrice, `${out}/${into}`)], ["Highest price", order.maxPrice && figure(order.maxPrice, `${into}/${out}`)], ["Least received for one", order.minPrice && figure(order.minPrice, `${out}/${into}`)],
     ["Least liquidity", order.minLiquidity && figure(order.minLiquidity, into)],
     ["Executed price", order.executedPrice && figure(order.executedPrice, `${out}/${into}`)],
     ["Created", order.createdAt && ago(order.createdAt)],

@@ -18,7 +18,7 @@ export function quoteList(quotes, best, terms) {
   const first = usable[0] && value(usable[0]);
   // A bar begins at zero: half as good is half as long.
   const length = (late) => Math.round(exactOut ? (1000 * FULL) / (FULL + late) : 1000 * Math.max(0, 1 - late / FULL));
-  const rows = usable.map((quote) => line(quote, same(quote, best), value(quote), behind(value(quote), first), length));
+  const rows = usable.map((quote) => line(quote, same(quote, best), value(quote), exactOut ? terms.tokenIn : terms.tokenOut, behind(value(quote), first), length));
   const others = refused.map((quote) => el("li", { title: tooltip(quote.error) }, el("b", {}, quote.dex), ` ${sentence(quote.error)}`));
   return el("div", {}, el("div", { role: "list" }, rows), others.length ? el("ul", { class: "hint refused", "aria-label": "Not usable" }, others) : "");
 }
@@ -36,13 +36,13 @@ export function warningList(warnings) {
   return el("ul", { class: "hint warnings", "aria-label": "Warnings" }, warnings.map((warning) => el("li", {}, el("b", {}, `${warning.token} ${warning.code}`), ` ${warning.text}`)));
 }
 
-function line(quote, won, value, late, length) {
+function line(quote, won, value, unit, late, length) {
   const legs = quote.legs ?? [];
   const name = legs.length > 1 ? `${legs.length} legs` : legs[0]?.family ?? quote.dex;
   const impact = impactOf(quote);
   const path = legs.length > 1 ? legs.map((leg) => `${grouped(leg.amountIn)} ${leg.tokenIn} → ${grouped(leg.amountOut)} ${leg.tokenOut} at ${leg.family}`).join("; ") : "";
   return el("div", { class: `quote${won ? " won" : ""}`, role: "listitem" },
-    el("span", {}, el("span", { class: "name" }, name), won ? el("span", { class: "tag" }, " Best") : ""), figure(value, "", true),
+    el("span", {}, el("span", { class: "name" }, name), won ? el("span", { class: "tag" }, " Best") : ""), figure(value, unit, true),
     path ? el("small", { class: "wide" }, path) : "",
     el("small", { class: "wide num" }, el("span", { class: `impact ${severity(impact)}`, title: `${quote.priceImpactBps ?? "0"} bps` }, `impact ${percent(impact)}`), won ? "" : ` · ${(late / 100).toFixed(2)} bps behind`), bar(length(late)));
 }

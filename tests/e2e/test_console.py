@@ -77,13 +77,14 @@ async def test_an_open_order_shows_its_current_terms_and_keeps_the_focus(
     assert "Now it would bring" in await page.eval(outcome)
     await page.click("#submit")
     order_id = await shown_id(page)
-    await page.until(f"{STATUS} === 'watching' && {fact('Target price')} === '100\u202f000'")
+    await page.until(f"{STATUS} === 'watching'")
+    await page.until(f"{fact('Target price')} === '100\u202f000 USDC/SOL'")
     await page.eval("document.getElementById('cancel').focus()")
     url = f"{engine.url}/api/orders/{order_id}"
     change = {"version": 2, "targetPrice": "90000"}
     async with engine.http.patch(url, json=change) as answer:
         assert answer.status == 200
-    await page.until(f"{fact('Target price')} === '90\u202f000'")
+    await page.until(f"{fact('Target price')} === '90\u202f000 USDC/SOL'")
     assert await page.eval("document.activeElement.id") == "cancel"
     await page.click("#cancel")
     await page.until(f"{STATUS} === 'cancelled'")

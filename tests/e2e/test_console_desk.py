@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 from playwright.async_api import Browser, Request, Route
@@ -42,11 +43,13 @@ async def test_a_stopped_gateway_does_not_look_live(engine: Engine, page: Page) 
         await page.until("window.states.includes('stale')")
         await page.until("'stale' in document.body.dataset")
         await page.until(f"{opacity} === '0.4'")
+        told = "document.getElementById('not-current')"
+        await page.until(f"!{told}.hidden && {told}.textContent.startsWith('Not current')")
     finally:
         os.kill(pid, signal.SIGCONT)
     await page.until(f"{LIVE} && !('stale' in document.body.dataset)")
-    await page.until(f"{opacity} === '1'")
-    page.errors = [error for error in page.errors if "net::ERR_" not in error]
+    await page.until(f"{opacity} === '1' && {told}.hidden")
+    page.errors = [error for error in page.errors if not re.search(r"net::ERR_|\b503\b", error)]
 
 
 async def test_quotes_of_a_gateway_that_stops_to_answer_are_greyed(page: Page) -> None:
@@ -200,6 +203,7 @@ async def test_the_engine_is_halted_and_resumed_from_the_menu(engine: Engine, pa
     await page.type("#ask-reason", "odd prices")
     await page.press("Enter")
     await page.until("document.getElementById('banner').textContent.includes('odd prices')")
+    await page.click("#menu > summary")  # an act closes the menu
     await page.click("#resume")
     await page.until(ASK)
     await page.click("#ask-yes")
@@ -236,35 +240,6 @@ async def test_tabs_filters_and_columns_are_chosen_and_kept(engine: Engine, page
     await page.type("#to", "2020-01-02")
     await page.until(f"{ROWS} === 0")
     await engine.http.delete(f"{engine.url}/api/orders/{open_id}")
-
-
-async def test_orders_that_are_not_loaded_are_read_from_the_server(
-    engine: Engine, page: Page
-) -> None:
-    ids = await engine.submit_many(3)
-    await engine.ended(ids)
-    far_away = await engine.submit(key="far-away", clientOrderId="far-away")
-    await engine.ended([far_away])
-
-    async def first_page(route: Route) -> None:
-        """Only the newest page, as if there were thousands behind it."""
-        if "clientOrderId" in route.request.url or "cursor" in route.request.url:
-            return await route.continue_()
-        answer = await route.fetch()
-        body = await answer.json()
-        kept = [order for order in body["orders"] if order["orderId"] != far_away]
-        return await route.fulfill(response=answer, json={"orders": kept, "nextCursor": "x"})
-
-    await page.tab.route("**/api/orders?*", first_page)
-    await page.tab.route("**/api/orders?*cursor=x*", lambda route: route.abort())
-    await page.tab.route("**/api/events", lambda route: route.abort())
-    await page.tab.reload()
-    await page.until("document.getElementById('count').textContent.includes('newest')")
-    await page.type("#search", "far-away")
-    await page.until(f"{ROWS} === 0 && !document.getElementById('older-box').hidden")
-    await page.click("#older")
-    await page.until(f"document.getElementById('row-{far_away}') !== null")
-    page.errors = [error for error in page.errors if "net::ERR_" not in error]
 
 
 async def test_shortcuts_reach_everything(engine: Engine, page: Page) -> None:
@@ -304,7 +279,8 @@ async def test_copied_figures_are_complete(engine: Engine, page: Page) -> None:
         " cancelable: true, bubbles: true}); document.body.dispatchEvent(event);"
         " return event.clipboardData.getData('text/plain'); })()"
     )
-    assert copied == "1234.123456789 SOL → USDC"
+    # What it is worth may stand behind it.
+    assert copied.split(" ≈")[0].split(" $")[0].strip() == "1234.123456789 SOL → USDC"
 
 
 async def test_a_key_of_another_account_gets_a_stream_of_its_own(

@@ -70,10 +70,11 @@ async def test_paced_orders_show_their_number_their_age_and_the_next_start(page:
     await changed(page, "**/api/orders?*status=pending*", page_of)
     await page.click("[data-view=engine]")
     await page.until(
-        "/^Pacing: 60 waiting, next in 49 min$/.test(document.getElementById('pacing').textContent)"
+        "document.getElementById('pacing').textContent.startsWith("
+        "'Pacing: 60 waiting, next in 49 min ')"
     )
     row = texts("stages", "router")
-    assert await page.eval(f"{row}.slice(1, 4)") == [
+    assert await page.eval(f"{row}.slice(2, 5)") == [
         "63",
         "42.5 s",
         "60 orders per minute, 3 in the queue",
@@ -97,7 +98,7 @@ async def test_a_stage_shows_what_is_known_of_its_backlog(
 ) -> None:
     await changed(page, "**/readyz", with_router(lag))
     await page.click("[data-view=engine]")
-    row = f"{texts('stages', 'router')}.slice(1, 4).join('|')"
+    row = f"{texts('stages', 'router')}.slice(2, 5).join('|')"
     await page.until(f"{row} === {json.dumps('|'.join(shown))}")
     assert await page.eval("document.getElementById('pacing').hidden")
 
@@ -125,8 +126,8 @@ async def test_a_parked_order_counts_at_its_stage_and_is_linked(engine: Engine, 
     await changed(page, "**/readyz", lambda ready: ready | {"parked": 1})
     await page.tab.reload()
     await page.eval("location.hash = '#/engine'")
-    await page.until(f"{texts('stages', 'builder')}[4] === '1'")
-    assert await page.eval(f"{texts('stages', 'router')}[4]") == "0"
+    await page.until(f"{texts('stages', 'builder')}[5] === '1'")
+    assert await page.eval(f"{texts('stages', 'router')}[5]") == "0"
     link = f'#trouble a[href="#/orders/{order_id}"]'
     await page.until(f"document.querySelector({json.dumps(link)})")
     await page.eval(f"document.querySelector({json.dumps(link)}).focus()")
@@ -138,7 +139,7 @@ async def test_orders_that_are_not_loaded_are_counted_below_the_list(page: Page)
     await changed(page, "**/readyz", lambda ready: ready | {"parked": 7})
     await page.click("[data-view=engine]")
     await page.until(shows("trouble", "more are not listed here"))
-    await page.until(f"{texts('stages', 'builder')}[4] === '\u2013'")
+    await page.until(f"{texts('stages', 'builder')}[5] === '\u2013'")
 
 
 async def test_the_engine_is_halted_with_a_reason_and_resumed_by_keyboard(
@@ -225,3 +226,39 @@ async def test_version_uptime_nodes_slot_wallet_and_restarts_are_shown(
     for text in (version, "router: 2"):
         await page.until(shows("processes", text))
     await page.until("document.querySelector('#processes time')")
+
+
+async def test_a_red_state_leads_to_its_row_of_the_runbook(page: Page) -> None:
+    wrong = {
+        "status": "degraded",
+        "reasons": {"builder": "its workers are silent"},
+        "codes": {"builder": "stage-silent"},
+        "parked": 3,
+    }
+    await changed(page, "**/readyz", lambda ready: ready | wrong)
+    row = "document.getElementById('alert-StageSilent')"
+    await page.until("document.querySelector('#banner a') !== null")
+    await page.click("#banner a")
+    await page.until(
+        f"location.hash === '#/engine/StageSilent' && document.activeElement === {row}"
+    )
+    assert "engine alive" in await page.eval(f"{row}.textContent")
+    places = ("#banner", "#stages", "#reasons", "#flow")
+    for place in places:
+        await page.until(f"document.querySelector('{place} a[href$=StageSilent]') !== null")
+    await page.until("document.querySelector('#tiles a[href$=OrdersParked]') !== null")
+    assert await page.barriers() == []
+
+
+async def test_a_wallet_with_little_sol_is_red(page: Page) -> None:
+    chain = {
+        "transactionVersion": 1, "buildsVersion": 1, "consensus": "alpenglow",
+        "commitment": "finalized", "slotMs": 214, "walletLamports": 49_999_999,
+    }  # fmt: skip
+    await changed(page, "**/readyz", lambda ready: ready | {"chain": chain})
+    await page.click("[data-view=engine]")
+    tile = "[...document.querySelectorAll('.tile.trouble')].map((one) => one.textContent).join()"
+    await page.until(f"{tile}.includes('Wallet0.05 SOLWhat to do')")
+    chain["walletLamports"] = 1_500_000_000
+    await page.until("document.getElementById('tiles').textContent.includes('Wallet1.5 SOL')")
+    await page.until(f"!{tile}.includes('Wallet')")

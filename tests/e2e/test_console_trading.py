@@ -153,7 +153,7 @@ async def test_a_target_is_set_from_the_market(engine: Engine, page: Page) -> No
     order_id = str(await page.eval("location.hash.split('/')[2]"))
     await page.eval("location.hash = '#/'")
     cell = f"document.querySelector('#row-{order_id} [data-column=distance]')"
-    await page.until(f"/^\\+\\d+.\\d+.\\d\\d %$/.test({cell}?.textContent ?? '')")
+    await page.until(f"/^\\+\\d+.\\d+ %$/.test({cell}?.textContent ?? '')")
     await page.click(f"#row-{order_id} [data-column=act] button")
     badge = f"document.querySelector('#row-{order_id} .badge')?.textContent"
     await page.until(f"{badge} === 'cancelled'")
@@ -234,6 +234,23 @@ async def test_fills_and_failures_are_told(engine: Engine, page: Page) -> None:
     assert await page.eval(f"{toasts}.length") == 0
 
 
+async def test_many_fills_become_one_line_that_counts_and_opens_the_list(
+    engine: Engine, page: Page
+) -> None:
+    await engine.ended(await engine.submit_many(25))
+    toasts = "[...document.querySelectorAll('.toast')].map((toast) => toast.textContent)"
+    # Of the storm, one line is left: those that were shown alone are counted in it.
+    await page.until(f"/^\\d+ orders confirmed$/.test({toasts}.at(0)) && {toasts}.length === 1")
+    assert await page.barriers() == []
+    await page.click("button.toast")
+    await page.until(f"{text('status-chosen')} === 'confirmed'")
+    await page.until("document.querySelectorAll('#body .badge:not(.confirmed)').length === 0")
+    await page.until(f"{toasts}.length === 0")
+    # What comes alone after it is told alone.
+    order_id = await engine.submit(key="after-the-storm", amount="1.5")
+    await page.until(f"document.querySelector('.toast[href$=\"{order_id}\"]') !== null")
+
+
 async def test_the_chart_has_axes_a_past_executions_and_targets(engine: Engine, page: Page) -> None:
     price = (await engine.get("/api/quotes?tokenIn=SOL&tokenOut=USDC&amount=1")).body["best"][
         "price"
@@ -263,3 +280,19 @@ async def test_the_chart_has_axes_a_past_executions_and_targets(engine: Engine, 
     await page.until(f"document.querySelector('{chart} path.line') !== null")
     assert len(points) >= 1
     await engine.http.delete(f"{engine.url}/api/orders/{order_id}")
+
+
+async def test_a_market_order_without_a_quote_is_placed_after_a_question(page: Page) -> None:
+    await page.tab.route("**/api/quotes?*", lambda route: route.abort())
+    await page.type("#amount", "1.5")
+    await page.click("#submit")
+    await page.until("document.getElementById('ask-dialog').open")
+    assert "No quote now" in await page.eval(text("ask-title"))
+    await page.click("#ask-no")
+    await page.until(f"!{DISABLED}")
+    assert await page.eval("location.hash") in ("", "#/")
+    await page.click("#submit")
+    await page.until("document.getElementById('ask-dialog').open")
+    await page.click("#ask-yes")
+    await page.until("location.hash.startsWith('#/orders/')")
+    page.errors = [error for error in page.errors if "net::ERR_" not in error]

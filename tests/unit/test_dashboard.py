@@ -76,6 +76,12 @@ def test_every_reason_of_readyz_has_an_alert_rule() -> None:
     assert sorted(named) == sorted(REASONS), "each once, and none that cannot be given"
 
 
+def test_the_runbook_of_the_console_has_every_alert_rule() -> None:
+    text = (ROOT / "gateway/static/runbook.js").read_text()
+    rows = re.findall(r"^  (\w+): \[", text, re.MULTILINE)
+    assert sorted(rows) == sorted(re.findall(r"- alert: (\w+)", ALERTS.read_text()))
+
+
 def test_prometheus_asks_every_process_that_compose_runs() -> None:
     compose = (ROOT / "compose.yaml").read_text()
     asked = (DEPLOY / "prometheus/prometheus.yml").read_text()

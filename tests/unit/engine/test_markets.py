@@ -48,6 +48,13 @@ def test_an_unreadable_keypair_is_reported_by_its_setting(keypair: str) -> None:
             check(**missing)
 
 
+def test_the_wallet_of_the_gateway_is_an_address(keypair: str) -> None:
+    address = str(Keypair().pubkey())
+    check(solana_keypair=keypair, pools=DEVNET, solana_wallet=address)
+    with pytest.raises(SettingsError, match=r"^SOLANA_WALLET='a-name'"):
+        check(solana_keypair=keypair, pools=DEVNET, solana_wallet="a-name")
+
+
 def test_a_process_alone_without_a_chain_reports_it() -> None:
     with pytest.raises(SettingsError, match=r"no local chain runs in .*SOLANA_RPC_URL"):
         venues.open_trading(load({"VENUES": "raydium,meteora"}, None), signs=False)
