@@ -25,6 +25,7 @@ from hypothesis import settings
 from engine.embedded import databases
 from engine.processes import fast_imports
 from tests.support import order
+from tests.support.processes import cluster
 
 # As the processes do, and before structlog is imported: what is logged of an exception is a few
 # lines then. To draw every variable of every frame takes a second, in which no test runs.
@@ -73,6 +74,12 @@ def _configured(configure: Callable[..., None], **options: Any) -> None:
     configure(**(options | {"cache_logger_on_first_use": False}))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Engines of this lane start on copies of one cluster."""
+    cluster.keep_in(tmp_path_factory.mktemp("cluster"))
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Run the servers for the session. Sync: their parent has to be the main thread."""
@@ -81,6 +88,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         match backend:
             case "embedded":
                 folder = tmp_path_factory.mktemp("servers")
+                cluster.lay(folder)
                 own = stack.enter_context(databases.started(folder, databases.FAST))
                 yield Servers(own.redis_url, own.database_url)
             case "docker":

@@ -15,6 +15,7 @@ import hiredis
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -24,6 +25,8 @@ from events.secret import SecretUrl
 from events.telemetry.error_text import error_text
 
 CONNECT_TIMEOUT_S = 2.0
+# redis-py parses its own metadata for the version of each connection: a millisecond of CPU time.
+_DRIVER = DriverInfo()
 
 # Error codes of a server that answers but does not execute: nothing was written.
 _NOT_NOW = (
@@ -206,6 +209,7 @@ class RedisConnection:
             socket_timeout=None,
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
+            driver_info=_DRIVER,
             client_name=safe_name(name, default="engine"),
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )

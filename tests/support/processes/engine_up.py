@@ -36,6 +36,7 @@ from events.log import POSITIONS_KEPT, EventLog, Stored
 from events.order import NEXT, Order, encode, evolve
 from events.types import TERMINAL, Event, OrderConfirmed, TransactionSubmitted
 from stages.venues.simulated.ledger import Landed, Ledger
+from tests.support.processes import cluster
 from tests.support.processes.child import ENGINE, stage_process
 from tests.support.waits import HANG_S, pace, until
 
@@ -436,6 +437,8 @@ async def engine_up(
     """
     settings = settings_for(folder, **changes)
     folder.mkdir(parents=True, exist_ok=True)
+    if not settings.database_url:
+        cluster.lay(folder)
     # On a leash: whatever ends the tests ends the engine. Its folder has no .env to read.
     with (folder / "up.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
