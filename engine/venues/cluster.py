@@ -76,7 +76,7 @@ def wallet_of(settings: Settings) -> Wallet:
 
 
 def check_address(text: str) -> None:
-    """Raises SettingsError where SOLANA_WALLET is no address."""
+    """Raises SettingsError where SOLANA_WALLET is not an address."""
     from solders.pubkey import Pubkey
 
     try:

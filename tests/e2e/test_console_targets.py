@@ -104,7 +104,7 @@ async def test_a_target_is_amended_with_the_keyboard_alone(
     await page.until(f"{value(target)} === {json.dumps(before)}")
     # The focus stays on the line, though the chart was drawn again.
     await page.until(f"document.activeElement === {line(target)}")
-    # Far below the market: it would execute at once, which is said before.
+    # Far below the market it would execute at once: the question warns of it.
     for _ in range(8):
         await page.press("PageDown")
     await page.press("Enter")
