@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from events.ids import ID_LENGTH
 from events.log.append_call import encode_units, fixed_keys, layout_constants
@@ -26,9 +27,11 @@ from events.log.redis.link import (
     LogError,
     OutcomeUnknown,
     RedisConnection,
+    Rejected,
     TailTaken,
     Unavailable,
 )
+from events.log.redis.refusals import is_of_function, is_permanent
 from events.metrics import APPEND, APPEND_FAILURES, WRITES
 from events.order.wait_reasons import SHARE
 
@@ -241,16 +244,24 @@ class Committer:
         )
         # On the same connection: WAITAOF covers only the writes of its own client.
         then = [self.after_append] if self.after_append else []
-        answer = await self._library.call(
-            self._link,
-            "accept" if call.creates else "append",
-            [*self._fixed_keys, *call.keys],
-            *header,
-            *call.arguments,
-            timeout_s=timeout_s,
-            on=server,
-            then=then,
-        )
+        try:
+            answer = await self._library.call(
+                self._link,
+                "accept" if call.creates else "append",
+                [*self._fixed_keys, *call.keys],
+                *header,
+                *call.arguments,
+                timeout_s=timeout_s,
+                on=server,
+                then=then,
+            )
+        except ResponseError as error:
+            if is_of_function(error):
+                raise
+            if is_permanent(error):
+                raise Rejected(f"log server: {error}") from error
+            # Such as an unknown reply of a proxy, which may have come after the write.
+            raise OutcomeUnknown(f"log server: {error}") from error
         if then:
             answer, synced = answer
             if synced[0] < 1:

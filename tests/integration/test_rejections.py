@@ -14,8 +14,19 @@ from engine.composition.log import open_log
 from engine.setting_parser import SettingsError
 from engine.settings import Settings
 from engine.settings_loader import load
-from events.log import EventLog, Full, RedisConnection, Rejected, Unavailable
+from events.ids import new_order_id
+from events.log import (
+    AppendStatus,
+    EventLog,
+    Full,
+    LogError,
+    OutcomeUnknown,
+    RedisConnection,
+    Rejected,
+    Unavailable,
+)
 from events.telemetry.outages import LOG
+from events.types import OrderSubmitted
 from tests.support.log.log_server import LogServer
 from tests.support.processes.proxied import proxied
 from tests.support.waits import HANG_S, until
@@ -203,3 +214,33 @@ async def test_a_reply_after_connecting_that_no_retry_changes_ends_the_process(
     async with proxied(redis_url) as proxy:
         proxy.refusal = f"-{reply}\r\n".encode()
         assert await refusal(load({"REDIS_URL": proxy.url}, None)) == f"REDIS_URL: {reply}"
+
+
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [
+        ("upstream failure", OutcomeUnknown),
+        ("ERR Connection refused", OutcomeUnknown),
+        ("ERR what this proxy calls it", OutcomeUnknown),
+        ("no upstream host", Unavailable),
+        ("ERR max number of clients reached", Unavailable),
+        ("ERR unknown command 'FCALL'", Unavailable),
+    ],
+)
+async def test_an_append_that_a_proxy_answers_is_never_guessed(
+    redis_url: str, reply: str, raised: type[LogError]
+) -> None:
+    async with proxied(redis_url) as proxy:
+        log = EventLog(proxy.url, build="test")
+        await log.open()
+        proxy.refusal = f"-{reply}\r\n".encode()
+        fact = OrderSubmitted("market", "SOL", "USDC", 9, 6, 10**9, 50)
+        request, _ = log.build_creation(new_order_id(), "main", fact)
+        with pytest.raises(raised, match=reply):
+            await log.append([request], timeout_s=0.5)
+        waiting = asyncio.ensure_future(log.append([request]))  # as a stage does
+        proxy.refusal = b""
+        async with asyncio.timeout(HANG_S):
+            [answer] = await waiting
+        assert answer.status is AppendStatus.CREATED
+        await log.close()

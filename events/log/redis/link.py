@@ -20,7 +20,7 @@ from redis.exceptions import InvalidResponse, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from events.log.redis.names import safe_name
-from events.log.redis.refusals import is_permanent
+from events.log.redis.refusals import UNANSWERED_TEXTS, UNSENT_TEXTS, is_permanent
 from events.secret import SecretUrl
 from events.telemetry.error_text import error_text
 
@@ -136,7 +136,14 @@ def _as_log_error(error: ResponseError) -> Exception:
     code = text.partition(" ")[0]
     if code == "CHAIN":
         return ClusterMismatch(other_chain("log", text.partition(" ")[2]))
-    return _BY_CODE[code](text) if code in _BY_CODE else error
+    if code in _BY_CODE:
+        return _BY_CODE[code](text)
+    low = text.lower()
+    if any(part in low for part in UNSENT_TEXTS):
+        return Unavailable(f"log server: {text}")
+    if any(part in low for part in UNANSWERED_TEXTS):
+        return OutcomeUnknown(f"log server: {text}")
+    return error
 
 
 class _Wire(asyncio.Protocol):

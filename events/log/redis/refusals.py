@@ -1,4 +1,4 @@
-"""Which replies of a log server, or of a proxy before it, no retry changes."""
+"""Which replies of a log server, or of a proxy before it, pass, and which no retry changes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ _PERMANENT_TEXTS = (
 )  # fmt: skip
 """What the other replies hold where no retry changes them. Servers and proxies have many that pass,
 and name them freely: "max number of clients", "upstream failure"."""
+
+UNSENT_TEXTS = ("no upstream host", "max number of clients", "no available connection")
+"""What proxies reply where no server got the command, in any case of letters."""
+UNANSWERED_TEXTS = (
+    "upstream failure", "upstream timeout", "timed out", "connection refused", "connection reset",
+    "server closed connection", "host unreachable",
+)  # fmt: skip
+"""What proxies reply where a server may have executed it: Envoy, twemproxy and others."""
+_FUNCTION_ERROR = "user_function"
+"""Part of every error that a function on the server raises: that is a bug, and no outage."""
+
+
+def is_of_function(error: ResponseError) -> bool:
+    """Whether a function of ours raised it. Pure."""
+    return _FUNCTION_ERROR in str(error)
 
 
 def is_permanent(error: Exception) -> bool:
