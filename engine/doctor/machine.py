@@ -123,7 +123,7 @@ def _port(name: str, setting: str, host: str, port: int) -> Finding:
 
 
 def _served_metrics(settings: Settings) -> Iterator[Finding]:
-    """The ports of a running engine: a process that found its own taken shows no metrics."""
+    """The ports of a running engine: a process whose port was taken shows no metrics."""
     for number in range(WORKERS):
         port = settings.metrics_port + number
         name, where = f"metrics port {port}", f"{settings.metrics_host} port {port}"

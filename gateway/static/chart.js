@@ -39,7 +39,7 @@ export function chart({ width, height, lines, dots = [], levels = [], level, xTi
   const names = right === RIGHT ? labels(lines, y, width - right + 8, height - BOTTOM) : [];
   const value = (place) => y0 + ((height - BOTTOM - place) / (height - TOP - BOTTOM)) * (y1 - y0);
   const scale = { left: LEFT, right: width - right, top: TOP, bottom: height - BOTTOM, y, value };
-  const marks = levels.filter((one) => inside(one.y)).map((one) => level(one, scale));
+  const marks = levels.filter((line) => inside(line.y)).map((line) => level(line, scale));
   const points = dots.filter((dot) => dot.x >= x0 && dot.x <= x1 && inside(dot.y)).map((dot) => svg("circle", { class: "dot-mark", cx: x(dot.x), cy: y(dot.y), r: 4 }, svg("title", {}, dot.title)));
   const cross = svg("line", { class: "cross", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
   const drawn = svg("g", { role: "img", "aria-label": label }, grid, paths, points, names, cross);

@@ -13,7 +13,7 @@ const TOKENS = 12; // asked for at once
 const CENTS = 2;
 
 const prices = new Map(); // symbol -> {price, at, lot}; price "" where no route leads to USDC
-const wanted = new Map(); // symbol -> when it was last shown
+const shown = new Map(); // symbol -> when it was last shown
 const asked = new Map(); // symbol -> when it was last asked for
 const listeners = new Set();
 let known = new Set();
@@ -31,7 +31,7 @@ export const onPrices = (listener) => listeners.add(listener);
 export function priceOf(symbol) {
   if (symbol === DOLLAR) return "1";
   if (!known.has(DOLLAR) || !known.has(symbol)) return "";
-  wanted.set(symbol, Date.now());
+  shown.set(symbol, Date.now());
   const seen = prices.get(symbol);
   if (!timer) timer = setTimeout(ask, 50);
   return seen && Date.now() - seen.at < STALE_MS ? seen.price : "";
@@ -69,7 +69,7 @@ export function ofOrder(order) {
 
 function ask() {
   const now = Date.now();
-  const due = [...wanted].filter(([symbol, at]) => now - at < 2 * EVERY_MS && now - (asked.get(symbol) ?? 0) >= EVERY_MS);
+  const due = [...shown].filter(([symbol, at]) => now - at < 2 * EVERY_MS && now - (asked.get(symbol) ?? 0) >= EVERY_MS);
   if (document.visibilityState === "visible") due.slice(0, TOKENS).forEach(([symbol]) => read(symbol).catch(() => {}));
   timer = setTimeout(ask, EVERY_MS / 4);
   const old = [...prices].filter(([, { at }]) => now - at >= STALE_MS).map(([symbol]) => symbol).join();

@@ -37,7 +37,7 @@ _FUNCTION_ERROR = "user_function"
 
 
 def is_of_function(error: ResponseError) -> bool:
-    """Whether a function of ours raised it. Pure."""
+    """Whether a function of the engine raised it. Pure."""
     return _FUNCTION_ERROR in str(error)
 
 

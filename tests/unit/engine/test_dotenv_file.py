@@ -122,7 +122,7 @@ def test_a_variable_that_is_not_set_is_an_error_and_no_empty_text(
     ["POOLS=$$nowhere", "POOLS='$nowhere'", "POOLS=${nowhere:-}", "POOLS=${nowhere-x}",
      "POOLS=${nowhere:+x}", "POOLS=a$", "POOLS=a$1", "COMPOSE_FILE=$nowhere"],
 )  # fmt: skip
-def test_a_dollar_sign_that_is_meant_is_no_error(tmp_path: Path, line: str) -> None:
+def test_an_intended_dollar_sign_is_accepted(tmp_path: Path, line: str) -> None:
     (tmp_path / ".env").write_text(f"{line}\n")
     load({}, tmp_path / ".env")
 

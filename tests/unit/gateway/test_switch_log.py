@@ -80,7 +80,7 @@ def test_a_reason_of_another_code_is_another_line() -> None:
     ]
 
 
-def test_reasons_of_a_start_are_no_lines_unless_they_last_and_those_of_the_log_never() -> None:
+def test_reasons_of_a_start_are_logged_only_if_they_last_and_those_of_the_log_never() -> None:
     seen = ReasonLog(0.0)
     with structlog.testing.capture_logs() as lines:
         seen.take({"postgres": reason("archive-unavailable")}, 1.0)
