@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Route
 from events.order.order_types import ORDER_TYPES
 from tests.support.processes.browser import LIVE, Page, opened
 from tests.support.processes.engine_up import Engine
+from tests.support.waits import until
 
 STATUS = "document.querySelector('#order .badge')?.textContent"
 OUTCOME = "(document.querySelector('#outcome strong')?.textContent ?? '')"
@@ -269,9 +270,15 @@ async def test_the_chart_has_axes_a_past_executions_and_targets(engine: Engine, 
     await page.until(f"{many % 'path.line'} === 2 && {many % '.line-name'} === 2")
     await page.until(f"{many % '.tick'} > 6 && {many % '.dot-mark'} > 0")
     await page.until(f"{many % '.level'} > 0")
-    await page.tab.hover(f"{chart} svg", position={"x": 400, "y": 100})
-    await page.until("!document.querySelector('#market-prices .tip').hidden")
-    assert len(await page.eval("[...document.querySelectorAll('#market-prices .tip span')]")) == 2
+
+    async def tip_has_both_lines() -> bool:
+        # A new price draws the chart again, without the tip: the pointer moves again.
+        await page.tab.hover(f"{chart} svg", position={"x": 400, "y": 100})
+        await page.tab.hover(f"{chart} svg", position={"x": 401, "y": 101})
+        tip = "document.querySelector('#market-prices .tip:not([hidden])')"
+        return bool(await page.eval(f"{tip}?.querySelectorAll('span').length === 2"))
+
+    await until(tip_has_both_lines)
     await page.until("document.querySelectorAll('#market-depth path.line').length >= 2")
     # A later visit shows what the gateway has kept.
     pair = "/api/prices/history?tokenIn=SOL&tokenOut=USDC"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 from engine import cli, commands
 from engine.terminal import blockers
@@ -59,6 +61,8 @@ def running(
 ) -> Run:
     monkeypatch.setenv("PORT", str(urlsplit(gateway.url).port))
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "none"))
+    # The gateway in this process logs to the standard output of the commands.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     monkeypatch.setattr("getpass.getuser", lambda: "ann")
 
     async def run(*args: str) -> Printed:
