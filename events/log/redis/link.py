@@ -140,9 +140,9 @@ def _as_log_error(error: ResponseError) -> Exception:
         return _BY_CODE[code](text)
     low = text.lower()
     if any(part in low for part in UNSENT_TEXTS):
-        return Unavailable(f"log server: {text}")
+        return Unavailable(text)
     if any(part in low for part in UNANSWERED_TEXTS):
-        return OutcomeUnknown(f"log server: {text}")
+        return OutcomeUnknown(text)
     return error
 
 
