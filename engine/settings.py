@@ -108,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100
     fuse_stages: Annotated[
         bool,
-        _doc("Whether, without those two limits, an order is routed, built and sent in one append"),
+        _doc("Whether an order is routed, built and sent in one append, where quotes are known"),
     ] = True
     max_attempts: Annotated[
         int,

@@ -49,10 +49,6 @@ RULES = (
         "OTEL_EXPORTER_OTLP_ENDPOINT is empty: there are no traces",
     ),
     Rule(
-        ("FUSE_STAGES",), lambda s: s.fuse_stages and bool(s.concurrency or s.orders_per_minute),
-        "CONCURRENCY or ORDERS_PER_MINUTE is not 0",
-    ),
-    Rule(
         ("VENUE_LATENCY_MS", "VENUE_FAILURE_RATE"), lambda s: not _simulated(s),
         "VENUES is not simulated",
     ),
@@ -76,15 +72,11 @@ RULES = (
 
 
 def unused(settings: Settings, given: Collection[str]) -> Iterator[str]:
-    """Yields a line for each setting that was given, differs from its default, and has no effect.
-
-    FUSE_STAGES is on by default, and is told where it was turned on in vain.
-    """
+    """Yields a line for each given setting that differs from its default and has no effect."""
     defaults = {f.name.upper(): f.default for f in msgspec.structs.fields(Settings)}
     for rule in RULES:
         if not rule.unused(settings):
             continue
         for name in rule.names:
-            changed = getattr(settings, name.lower()) != defaults[name] or name == "FUSE_STAGES"
-            if name in given and changed:
+            if name in given and getattr(settings, name.lower()) != defaults[name]:
                 yield f"{name}: no effect, as {rule.why}"

@@ -5,5 +5,5 @@ Each `run_…` returns once `stop` is set and what it began has ended, within th
 command imports the file of its process when it runs, so that a process loads only what it needs.
 
 Imports every room but the commands, the client and the terminal. Public: `make_log`, `tune`, the
-`run_…` of each file, `fuses`, `signing_stages` and `keys_required`.
+`run_…` of each file, `signing_stages` and `keys_required`.
 """

@@ -19,8 +19,8 @@ from engine.settings import Settings
 from engine.venues import Trading, chain_of, open_trading
 from events.log import EventLog, safe_name
 from stages import builder, confirmer, router, submitter
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.fusion import Fused
-from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.runner import Runner
 from stages.runtime.stage import Stage
@@ -71,16 +71,9 @@ class Worker:
     lease_ms: int
 
 
-def fuses(settings: Settings) -> bool:
-    """Whether several stages write in one append. Stages count the limits on orders, so fusion is
-    off where there are any. Pure.
-    """
-    return settings.fuse_stages and not (settings.concurrency or settings.orders_per_minute)
-
-
 def signing_stages(settings: Settings) -> frozenset[str]:
     """The stages that sign transactions and therefore read the wallet's key. Pure."""
-    return frozenset({"builder", "router", "watcher"} if fuses(settings) else {"builder"})
+    return frozenset({"builder", "router", "watcher"} if settings.fuse_stages else {"builder"})
 
 
 def build_stages(settings: Settings, trading: Trading) -> StageSet:
@@ -96,7 +89,7 @@ def build_stages(settings: Settings, trading: Trading) -> StageSet:
         watcher.stage(market),
     )
     by_name = {stage.name: stage for stage in stages}
-    fused = {name: by_name[name] for name in FUSED_STAGES} if fuses(settings) else {}
+    fused = {name: by_name[name] for name in FUSED_STAGES} if settings.fuse_stages else {}
     return StageSet(by_name, fused)
 
 
@@ -125,6 +118,7 @@ def build_runners(
             f"watching-{worker.name}",
             lease_ms=worker.lease_ms,
             ahead=stages.after_trigger,
+            limits=worker.limits,
         )
     return runners
 

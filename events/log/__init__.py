@@ -41,7 +41,7 @@ from events.log.inbox import SUSPECT_DELIVERY_COUNT, Inbox, InboxMessage
 from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.pair_leases import ExpiredOrders, LeaseGrant, PairLeases, PairProgress
 from events.log.reader import Batch, LogReader, Stored
-from events.log.redis.keys import GROUP, LAYOUT, PERMITS, UPGRADABLE_LAYOUTS, Keys
+from events.log.redis.keys import GROUP, HOLDERS, LAYOUT, PERMITS, UPGRADABLE_LAYOUTS, Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import (
     ClusterMismatch,
@@ -68,6 +68,7 @@ __all__ = [
     "EVICTING",
     "GROUP",
     "HEADS_KEPT_MS",
+    "HOLDERS",
     "INBOX_ORDERS",
     "LAYOUT",
     "NEVER_MS",

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from events.log.head import RESTING, STAGE_NUMBER, OrderHead, decode_head
 from events.log.inbox import ids_of
 from events.log.reader import LogReader, Stored
-from events.log.redis.keys import GROUP, PERMITS, Keys
+from events.log.redis.keys import GROUP, HOLDERS, PERMITS, Keys
 from events.log.redis.link import OutcomeUnknown, RedisConnection, Unavailable
 from events.order import STAGES, Order, may_still_land, next_stage
 from events.order.events.attempt_failed import AttemptFailed
@@ -78,7 +78,7 @@ class Limits(NamedTuple):
     halted: bool = False
     permits_full: bool = False
     holders: Collection[str] = frozenset()
-    """Ids of the orders that have a permit."""
+    """Ids of the orders that have had a permit for some time."""
 
 
 class StageWaits(NamedTuple):
@@ -126,8 +126,10 @@ async def of_orders(
     """Why each of these orders waits. Raises LogError."""
     stages = [None if order.terminal else next_stage(order) for order in orders]
     commands = [("ZSCORE", keys.due(s), o.id) for s, o in zip(stages, orders, strict=True) if s]
-    time, halted, permits, *scores = await link.pipeline([*_limit_commands(keys), *commands])
-    limits = _limits(_ms(time), halted, permits, concurrency)
+    time, halted, permits, holders, *scores = await link.pipeline(
+        [*_limit_commands(keys), *commands]
+    )
+    limits = _limits(_ms(time), halted, permits, holders, concurrency)
     left = iter(scores)
     return [
         waiting_of(order, _score(next(left)) if stage else None, limits)
@@ -144,9 +146,9 @@ async def of_stages(
         commands.append(("ZCARD", keys.due(stage)))
         commands.append(("ZRANGE", keys.due(stage), 0, DELAYED_READ - 1, "WITHSCORES"))
         commands.append(("XRANGE", keys.inbox(stage), "-", "+", "COUNT", INBOX_READ))
-    time, halted, permits, owed, *rest = await link.pipeline(commands)
+    time, halted, permits, holders, owed, *rest = await link.pipeline(commands)
     now_ms = _ms(time)
-    limits = _limits(now_ms, halted, permits, concurrency)
+    limits = _limits(now_ms, halted, permits, holders, concurrency)
     counts = dict(zip(owed[::2], owed[1::2], strict=True))
     waits = {}
     for number, stage in enumerate(STAGES, start=1):
@@ -236,17 +238,28 @@ def _limit_commands(keys: Keys) -> list[tuple[str | int, ...]]:
         ("TIME",),
         ("HEXISTS", keys.meta, "halted"),
         ("ZRANGE", PERMITS, 0, -1, "WITHSCORES"),
+        ("ZRANGE", HOLDERS, 0, -1, "WITHSCORES"),
     ]
 
 
-def _limits(now_ms: int, halted: Any, permits: Sequence[bytes], concurrency: int) -> Limits:
-    held = [
+def _limits(
+    now_ms: int,
+    halted: Any,
+    permits: Sequence[bytes],
+    holders: Sequence[bytes],
+    concurrency: int,
+) -> Limits:
+    full = 0 < concurrency <= len(_leased(permits, now_ms))
+    return Limits(bool(halted), full, frozenset(_leased(holders, now_ms)))
+
+
+def _leased(scored: Sequence[bytes], now_ms: int) -> list[str]:
+    """The members of a sorted set whose leases have not ended."""
+    return [
         member.decode(errors="replace")
-        for member, until in zip(permits[::2], permits[1::2], strict=True)
+        for member, until in zip(scored[::2], scored[1::2], strict=True)
         if float(until) > now_ms
     ]
-    holders = frozenset(member.rpartition(":")[2] for member in held)
-    return Limits(bool(halted), 0 < concurrency <= len(held), holders)
 
 
 def _ms(time: Sequence[bytes]) -> int:

@@ -1,4 +1,5 @@
-"""How every stage is run: inbox, retries, rate limits, append, quarantine.
+"""How every stage is run: inbox, retries, append, quarantine.
 
-Imports the log, and no stage, trigger or venue. Public: `stage` (the protocol), `runner`, `retry`.
+Imports the log and `limits`, and no stage, trigger or venue. Public: `stage` (the protocol),
+`runner`, `retry`.
 """

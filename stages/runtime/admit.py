@@ -11,7 +11,7 @@ from events.order.wait_reasons import WaitReason
 from stages.runtime.load import persist
 from stages.runtime.retry import RetryPolicy, after_expiry
 from stages.runtime.settle import wait
-from stages.runtime.work import Context, Decided, Wait, WorkItem
+from stages.runtime.work import Answered, Context, Decided, Wait, WorkItem
 
 
 class Turn(Enum):
@@ -61,7 +61,8 @@ def sort_turns(group: Sequence[WorkItem], stage: str, retry: RetryPolicy, now_us
 
 async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
     """The orders that may start under ORDERS_PER_MINUTE; the others wait in the due-set."""
-    if not ctx.stage.paced:
+    starts = ctx.starts
+    if starts is None:
         return group
     fresh = [work for work in group if ctx.stage.begin(work.order) is not None]
     # The same order may be there twice, once as it was before: that one waits alone.
@@ -69,16 +70,38 @@ async def pace(group: list[WorkItem], ctx: Context) -> list[WorkItem]:
     waits = dict.fromkeys((work.order_id for work in fresh), 0)
 
     async def admitted() -> None:
-        waits.update(await ctx.limits.admit(list(waits)))
+        waits.update(await starts.admit(list(waits)))
 
-    if fresh and ctx.limits.orders_per_minute:
+    if fresh:
         await persist(admitted)
-    await wait(
-        [
-            Wait(work, waits[work.order_id], WaitReason.PACING)
-            for work in fresh
-            if waits[work.order_id]
-        ],
-        ctx,
-    )
+    late = [work for work in fresh if waits[work.order_id]]
+    await wait([Wait(work, waits[work.order_id], WaitReason.PACING) for work in late], ctx)
     return [*begun, *(work for work in fresh if not waits[work.order_id])]
+
+
+async def starts_to_wait(group: Sequence[WorkItem], ctx: Context) -> dict[str, int]:
+    """Which orders may not start yet although they were admitted, and the ms of each: the answer
+    came late, and the limit was reached meanwhile. The others have started, for the limit.
+    """
+    starts = ctx.starts
+    if starts is None:
+        return {}
+    fresh = [work.order_id for work in group if ctx.stage.begin(work.order) is not None]
+    waits: dict[str, int] = {}
+
+    async def confirmed() -> None:
+        waits.update(await starts.confirm(fresh))
+
+    if fresh:
+        await persist(confirmed)
+    return {order_id: wait_ms for order_id, wait_ms in waits.items() if wait_ms}
+
+
+async def confirm_starts(group: Sequence[Answered], ctx: Context) -> Sequence[Answered]:
+    """The orders whose start may be written now; the others are moved to the due-set."""
+    waits = await starts_to_wait([answered.work for answered in group], ctx)
+    if not waits:
+        return group
+    late = [answered.work for answered in group if answered.work.order_id in waits]
+    await wait([Wait(work, waits[work.order_id], WaitReason.PACING) for work in late], ctx)
+    return [answered for answered in group if answered.work.order_id not in waits]

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from events.log import AppendStatus, head_of
-from stages.runtime.effects import started
+from stages.runtime.admit import starts_to_wait
 from stages.runtime.stage import Answer, Later, Stage
 from stages.runtime.work import Answered, Context, Pending, WorkItem
 
@@ -44,7 +44,7 @@ def ask(group: Sequence[WorkItem], stage: Stage) -> Asked:
 
 
 async def receive(pending: Pending, ctx: Context) -> Answered | None:
-    """Awaits a later answer. None: another worker has changed the order meanwhile."""
+    """Awaits a later answer. None: the order has to be loaded again, see `begin`."""
     work = pending.work
     answer = asyncio.ensure_future(pending.answer.awaitable)
     began = time.perf_counter()
@@ -61,16 +61,17 @@ async def receive(pending: Pending, ctx: Context) -> Answered | None:
 async def begin(work: WorkItem, ctx: Context) -> WorkItem | None:
     """Appends the fact that work has begun, so that clients see it before the venue answers.
 
-    None: another worker was faster.
+    None: another worker was faster, or ORDERS_PER_MINUTE orders have started meanwhile.
     """
     fact = ctx.stage.begin(work.order)
     if fact is None:
         return work
+    if await starts_to_wait([work], ctx):
+        return None
     request, order = ctx.log.build_append_of(work.head, work.order, [fact], wake=False)
     [result] = await ctx.log.append([request])
     if result.status not in WRITTEN:
         return None
-    await started([work.order_id], ctx)
     return replace(work, head=head_of(request.new), order=order)
 
 

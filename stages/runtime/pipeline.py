@@ -3,8 +3,8 @@
     load → claim → admit → ask → decide → fuse → append → effects → settle
 
 Each step is a function in the file of its name; `claim`, `decide` and the choice in `admit` are
-pure. The unit of work is a group of orders: those of one inbox read, or a single order that needs a
-permit or has a slow answer. Groups are independent: a slow order does not delay the others.
+pure. The unit of work is a group of orders: those of one inbox read, or a single order that waits
+for a permit or has a slow answer. Groups are independent: a slow order does not delay the others.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from events.log import InboxMessage, OrderHead
 from events.order import may_still_land
 from events.order.wait_reasons import WaitReason
 from events.types import OrderParked
-from stages.runtime.admit import pace, sort_turns
+from stages.limits.permits import Permits
+from stages.runtime.admit import confirm_starts, pace, sort_turns
 from stages.runtime.append import append, encode
 from stages.runtime.ask import ask, dropping, receive
 from stages.runtime.claim import claim
 from stages.runtime.decide import Fault, decide
-from stages.runtime.effects import effects
+from stages.runtime.effects import effects, hold_permits
 from stages.runtime.fusion import fuse
 from stages.runtime.load import load, persist, sort_delivery
 from stages.runtime.settle import settle_others, settle_written, wait
@@ -75,31 +76,47 @@ async def _work_on(
 ) -> None:
     claimed = claim(deliveries, heads, ctx.number)
     await settle_others(claimed, ctx)
-    if ctx.one_by_one:
-        for work in claimed.owed:
-            ctx.in_flight.spawn(_attend([work], ctx), [work.delivery])
-    elif claimed.owed:
+    if claimed.owed:
         await _attend(claimed.owed, ctx)
 
 
 async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
-    """Admits and asks. A later answer is awaited in a task of its own."""
+    """Admits, and asks for the orders that get a permit at once. The others wait for one, each in a
+    task of its own.
+    """
     turns = sort_turns(group, ctx.stage.name, ctx.retry, time.time_ns() // 1000)
     await _write([encode(expired, ctx) for expired in turns.expired], ctx)
     await wait(turns.early, ctx)
     admitted = await pace(turns.due, ctx)
     if not admitted:
         return
-    async with ctx.permit([work.order_id for work in admitted]):
-        asked = ask(admitted, ctx.stage)
-        for pending in asked.later:
-            if ctx.one_by_one:
-                await _conclude_later(pending, ctx)
-            else:
-                task = ctx.in_flight.spawn(_conclude_later(pending, ctx), [pending.work.delivery])
-                task.add_done_callback(dropping(pending.answer))
-        if asked.now:
-            await _conclude(asked.now, ctx)
+    if ctx.permits is None:
+        await _ask(admitted, ctx)
+        return
+    ready = await ctx.permits.take([work.order_id for work in admitted])
+    for work in admitted[ready:]:
+        ctx.in_flight.spawn(_ask_under_permit(work, ctx.permits, ctx), [work.delivery])
+    if ready:
+        try:
+            await _ask(admitted[:ready], ctx)
+        finally:
+            ctx.permits.release([work.order_id for work in admitted[:ready]])
+
+
+async def _ask_under_permit(work: WorkItem, permits: Permits, ctx: Context) -> None:
+    async with permits.permit(work.order_id):
+        await _ask([work], ctx)
+
+
+async def _ask(group: Sequence[WorkItem], ctx: Context) -> None:
+    """Asks for these orders. A later answer is awaited in a task of its own."""
+    asked = ask(group, ctx.stage)
+    for pending in asked.later:
+        task = ctx.in_flight.spawn(_conclude_later(pending, ctx), [pending.work.delivery])
+        task.add_done_callback(dropping(pending.answer))
+        hold_permits(task, [pending.work.order_id], ctx)
+    if asked.now:
+        await _conclude(asked.now, ctx)
 
 
 async def _conclude_later(pending: Pending, ctx: Context) -> None:
@@ -112,6 +129,7 @@ async def _conclude_later(pending: Pending, ctx: Context) -> None:
 
 async def _conclude(answered: Sequence[Answered], ctx: Context) -> None:
     """Decides on answers and writes the facts."""
+    answered = await confirm_starts(answered, ctx)
     decisions = decide(
         answered, ctx.stage, ctx.retry, now_us=time.time_ns() // 1000, jitter=random.random
     )
@@ -145,7 +163,7 @@ async def _write(appends: Sequence[PendingAppend], ctx: Context) -> None:
         return
     written = await append(appends, ctx)
     await settle_written(written, ctx)
-    await effects(written.appended, ctx)
+    effects(written.appended, ctx)
     if written.retry:
         await _reload(written.retry, ctx)
 

@@ -22,9 +22,9 @@ from events.log import (
     LogTruncated,
 )
 from events.telemetry.outages import LOG
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.fusion import Fused
 from stages.runtime.in_flight import InFlight
-from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.pipeline import GROUP_MAX, process
 from stages.runtime.retry import RetryPolicy
@@ -80,8 +80,8 @@ class Runner:
         self._context = Context(
             self.stage, self.log, self.retry, self.limits, self._in_flight, self.ahead
         )
-        limit = self.limits.concurrency
-        self._in_hand_max = 2 * limit if self._context.one_by_one else IN_HAND_MAX
+        permits = self._context.permits
+        self._in_hand_max = IN_HAND_MAX if permits is None else min(IN_HAND_MAX, 2 * permits.limit)
 
     # -- life ----------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Rule of this file: types only.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -17,7 +16,7 @@ from events.metrics import VENUE
 from events.order import Order
 from events.order.wait_reasons import WaitReason
 from events.types import Fact
-from stages.runtime.limiter import RateAndConcurrencyLimiter
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Answer, Later, Stage
 
@@ -125,9 +124,7 @@ class Context:
         """The stages whose facts are appended with those of this one; see `fusion`."""
         self.number = STAGE_NUMBER[stage.name]
         self.venue = VENUE.of(stage.name)
-        self.one_by_one = stage.needs_permit and limits.concurrency > 0
-        """Whether each order is worked on alone, under a permit."""
-
-    def permit(self, order_ids: Sequence[str]) -> AbstractAsyncContextManager[None]:
-        """One of CONCURRENCY for this one order, where that is limited."""
-        return self.limits.permit(order_ids[0]) if self.one_by_one else nullcontext()
+        self.permits = limits.permits if stage.needs_permit and limits.permits.limit else None
+        """The permits of CONCURRENCY; None where the orders of this stage need none."""
+        self.starts = limits.starts if stage.paced and limits.starts.limit else None
+        """The starts of ORDERS_PER_MINUTE; None where orders of this stage start as they come."""

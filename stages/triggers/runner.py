@@ -22,6 +22,7 @@ from events.streams import EngineState
 from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.types import EngineStatus
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.load import FAULT_WAIT_S
 from stages.runtime.stage import Stage, VenueRefusal
 from stages.triggers.expiry import expire, order_of
@@ -50,10 +51,11 @@ class TriggerRunner:
         watcher: str,
         *,
         lease_ms: int,
+        limits: RateAndConcurrencyLimiter,
         ahead: Mapping[str, Stage] | None = None,
     ) -> None:
         self._log = log
-        self._firing = TriggerWriter(log, market, ahead or {})
+        self._firing = TriggerWriter(log, market, limits, ahead or {})
         self._market = market
         self._name = watcher
         self._lease_ms = lease_ms

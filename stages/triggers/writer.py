@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -16,6 +17,7 @@ from events.order import Order, may_still_land
 from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.types import Fact, OrderParked
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.append import log_outcomes
 from stages.runtime.fusion import fuse_waiting
 from stages.runtime.load import FAULT_WAIT_S
@@ -47,14 +49,23 @@ class _TriggerAppend(NamedTuple):
     after: Order
     request: AppendRequest
     facts: Sequence[Fact]
+    permitted: bool
+    """Whether it holds a permit, because the stages up to the send joined it."""
 
 
 class TriggerWriter:
     """Appends the triggers of a watcher."""
 
-    def __init__(self, log: EventLog, market: VenueGroup, ahead: Mapping[str, Stage]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        market: VenueGroup,
+        limits: RateAndConcurrencyLimiter,
+        ahead: Mapping[str, Stage],
+    ) -> None:
         self._log = log
         self._market = market
+        self._limits = limits
         self._ahead = ahead
         """The stages whose facts are appended with a sniper's trigger, up to the send."""
         self._sends: set[asyncio.Task[None]] = set()
@@ -77,7 +88,11 @@ class TriggerWriter:
                     appends.append(await self._prepare(item, head, order, facts))
                 else:
                     untriggered.other_terms.append(order)
-            again, halted = await self._write(appends)
+            try:
+                again, halted = await self._write(appends)
+            finally:
+                permitted = [append_.before.id for append_ in appends if append_.permitted]
+                self._limits.permits.release(permitted)
             waiting += again
             untriggered.halted.extend(halted)
         return untriggered
@@ -85,16 +100,33 @@ class TriggerWriter:
     async def _prepare(
         self, candidate: TriggerCandidate, head: OrderHead, order: Order, facts: Sequence[Fact]
     ) -> _TriggerAppend:
+        permitted = False
         try:
             batch = self._log.new_events(head, order, facts)
-            if order.kind.waits_for == "pool" and self._ahead:
+            if order.kind.waits_for == "pool" and self._ahead and await self._starts(order.id):
+                permitted = True
                 await fuse_waiting(batch, self._ahead)
             request, after = self._log.build_append(head, order, batch), batch.order
         except Exception as error:  # a bug: the order must not delay the others again and again
             _log.exception("order_step_failed", stage="watcher", **log_context(order.id, head))
             facts = [OrderParked("watcher", error_text(error)[:500], "engine")]
             request, after = self._log.build_append_of(head, order, facts)
-        return _TriggerAppend(candidate, order, after, request, facts)
+        return _TriggerAppend(candidate, order, after, request, facts, permitted)
+
+    async def _starts(self, order_id: str) -> bool:
+        """Whether the limits let the order start at once, with a permit until it is released. Else
+        the router starts it in its turn.
+        """
+        if not await self._limits.permits.take([order_id]):
+            return False
+        with suppress(LogError):
+            waits = await self._limits.starts.admit([order_id])
+            if not waits[order_id]:
+                waits = await self._limits.starts.confirm([order_id])
+            if not waits[order_id]:
+                return True
+        self._limits.permits.release([order_id])
+        return False
 
     async def _write(
         self, appends: Sequence[_TriggerAppend]
@@ -122,9 +154,12 @@ class TriggerWriter:
         """Sends as the submitter does. The confirmer sends again if this process dies."""
         after = self._ahead["submitter"].after if orders else None
         if after is not None:
+            ids = [order.id for order in orders]
+            self._limits.permits.retain(ids)
             task = asyncio.create_task(after(orders), name="send")
             self._sends.add(task)
             task.add_done_callback(self._sends.discard)
+            task.add_done_callback(lambda _: self._limits.permits.release(ids))
 
     async def sent(self) -> None:
         """Waits for the sends under way."""

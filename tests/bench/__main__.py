@@ -25,6 +25,7 @@ from tests.bench import (
     finality,
     history,
     latency,
+    limits,
     loads,
     quotes,
     report,
@@ -52,6 +53,7 @@ FIGURES: dict[str, tuple[Measure, float, float]] = {
     "j": (chain.on_the_local_chain, 10, 3),
     "k": (splits.by_amount, 0, 0),
     "l": (finality.by_consensus, 10, 6),
+    "m": (limits.that_do_not_bind, 30, 6),
 }
 YARDSTICK_S = (1.5, 0.5)
 

@@ -17,6 +17,7 @@ from events.log import EventLog, LogReader, LogTruncated
 from events.log.group_commit import UNITS_PER_CALL
 from events.money import price_units
 from events.types import OrderArmed, OrderSubmitted, OrderTriggered, TransactionSubmitted
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.triggers.runner import TriggerRunner
 from stages.triggers.trigger_book import TriggerBook
 from stages.venues.simulated.venue import DEXES, TOKENS, SimulatedVenue, Simulation
@@ -133,7 +134,10 @@ async def _rebuild(subject: Subject, orders: int) -> Figure:
     before = await log.resting()
     ids = await _place(log, facts)
     await _until_resting(log, before + orders)
-    watching = TriggerRunner(log, _market(), "bench", lease_ms=10_000)
+    limits = RateAndConcurrencyLimiter(
+        "redis://127.0.0.1:1", "bench"
+    )  # none: it opens no connection
+    watching = TriggerRunner(log, _market(), "bench", lease_ms=10_000, limits=limits)
     began = time.perf_counter()
     await watching._build()
     took_s = time.perf_counter() - began

@@ -52,7 +52,7 @@ def accepted(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcom
 def singles(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
     """(b) Single POSTs until all are confirmed and projected."""
     with yardsticks.around(connections=CONNECTIONS) as known:
-        rate, note, profile = _through(subject, CONNECTIONS, seconds, 0)
+        rate, note, profile = through(subject, CONNECTIONS, seconds, 0)
     targets = (
         Target(">= 6,000/s", rate >= 6000),
         Target(">= 0.3 x bare POST", rate >= 0.3 * known.post_rate),
@@ -73,7 +73,7 @@ def singles(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome
 def batches(subject: Subject, yardsticks: Yardsticks, seconds: float) -> Outcome:
     """(c) The same in batches. The bare handler is given the same batches."""
     with yardsticks.around(connections=BATCH_CONNECTIONS, batch=BATCH) as known:
-        rate, note, profile = _through(subject, BATCH_CONNECTIONS, seconds, BATCH)
+        rate, note, profile = through(subject, BATCH_CONNECTIONS, seconds, BATCH)
     figure = Figure(
         letter="c",
         what=f"in batches of {BATCH} confirmed and projected",
@@ -97,9 +97,10 @@ def _posts(subject: Subject, connections: int, seconds: float, batch: int = 0) -
     )
 
 
-def _through(
+def through(
     subject: Subject, connections: int, seconds: float, batch: int
 ) -> tuple[float, str, Profile]:
+    """Orders a second until all are confirmed and projected, a note, and the CPU spent."""
     subject.settle()
     before, spent = subject.statuses(), subject.cpu()
     start = time.monotonic()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,22 @@ from events.order import Order, Transaction
 from events.secret import SecretBytes
 from events.types import (
     AttemptFailed,
+    Fact,
     OrderConfirmed,
+    OrderRouted,
+    Quote,
     RoutingStarted,
     TransactionExpired,
     TransactionInDoubt,
     TransactionSubmitted,
 )
-from stages.runtime.limiter import STARTS, RateAndConcurrencyLimiter
+from stages.limits.limiter import RateAndConcurrencyLimiter
+from stages.limits.starts import STARTS, Starts
 from stages.venues import Outcome, Venue
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.simulated.venue import SimulatedVenue, Simulation
 from tests.support.log.log_server import LogServer
-from tests.support.log.workers import PATIENT, Crew, crew
+from tests.support.log.workers import PATIENT, Crew, Worker, crew
 from tests.support.waits import HANG_S, holds, pace, until
 
 WINDOW_MS = 400
@@ -40,6 +46,10 @@ def most_in_a_window(times_us: Sequence[int], window_ms: int) -> int:
         sum(start <= time < start + window_ms * 1000 for time in times[first:])
         for first, start in enumerate(times)
     )
+
+
+async def more_than(team: Crew, kind: type[Fact], least: int) -> None:
+    await team.until(lambda: len(team.of(kind)) > least)
 
 
 # -- ORDERS_PER_MINUTE -----------------------------------------------------------------------------
@@ -76,30 +86,57 @@ async def test_orders_within_the_rate_limit_start_without_waiting_for_a_window(
         assert len(team.of(RoutingStarted)) == 8
 
 
-async def test_the_window_counts_from_the_start_of_an_order_and_not_from_its_admission(
+async def test_a_start_that_comes_late_is_counted_from_its_start_and_not_from_its_admission(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admit = RateAndConcurrencyLimiter.admit
+    admit = Starts.admit
 
-    async def admit_early(
-        limiter: RateAndConcurrencyLimiter, order_ids: Sequence[str]
-    ) -> dict[str, int]:
-        waits = await admit(limiter, order_ids)
-        await pace(0.05)  # between the admission and the start
+    async def admit_early(starts: Starts, order_ids: Sequence[str]) -> dict[str, int]:
+        waits = await admit(starts, order_ids)
+        while starts._in_time(order_ids[0]):  # the grace passes between admission and start
+            await pace(0.01)
         return waits
 
-    monkeypatch.setattr(RateAndConcurrencyLimiter, "admit", admit_early)
+    monkeypatch.setattr(Starts, "admit", admit_early)
     async with crew(redis_url, tmp_path) as team, redis.asyncio.from_url(redis_url) as client:
-        await team.worker("router", orders_per_minute=8, window_ms=3_600_000)
+        await team.worker("router", orders_per_minute=8, window_ms=WINDOW_MS * 10)
         [order_id] = await team.submit()
         await team.until(lambda: team.of(RoutingStarted))
         [started] = team.of(RoutingStarted)
+        # It is there before the event is written: no death of the worker can hide the start.
+        score_ms = await client.zscore(STARTS, order_id)
+        assert score_ms is not None
+        assert int(score_ms) >= started.time_us // 1000
 
-        async def counted_from_the_start() -> bool:
-            score_ms = await client.zscore(STARTS, order_id)
-            return score_ms is not None and int(score_ms) >= started.time_us // 1000
 
-        await until(counted_from_the_start)
+async def test_an_admission_that_became_too_old_is_made_again(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have used up the limit when the answer comes: the order waits for its turn."""
+    in_time, confirm = Starts._in_time, Starts.confirm
+    async with crew(redis_url, tmp_path) as team, redis.asyncio.from_url(redis_url) as client:
+
+        async def too_late(starts: Starts, order_ids: Sequence[str]) -> dict[str, int]:
+            monkeypatch.setattr(Starts, "confirm", confirm)
+            now_ms = time.time_ns() // 1_000_000
+            await client.zrem(STARTS, *order_ids)
+            await client.zadd(STARTS, {f"other {n}": now_ms for n in range(2)})
+            monkeypatch.setattr(Starts, "_in_time", lambda *_: False)
+            try:
+                return await confirm(starts, order_ids)
+            finally:
+                monkeypatch.setattr(Starts, "_in_time", in_time)
+
+        monkeypatch.setattr(Starts, "confirm", too_late)
+        await team.worker("router", orders_per_minute=2, window_ms=3_600_000)
+        await team.submit()
+        await team.settled("router")
+
+        async def waits() -> bool:
+            return bool(await LogServer(team.log).call("ZCARD", team.log.keys.due("router")))
+
+        await until(waits)
+        assert not team.of(RoutingStarted)
 
 
 async def test_orders_start_in_the_order_in_which_they_came(redis_url: str, tmp_path: Path) -> None:
@@ -122,6 +159,60 @@ async def test_retries_do_not_count_as_starts(redis_url: str, tmp_path: Path) ->
         assert await team.ended(ids) == ["confirmed"] * 3
         assert len(team.of(AttemptFailed)) == 6
         assert len(team.of(RoutingStarted)) == 3
+
+
+@pytest.mark.parametrize("ahead", [(), ("builder", "submitter")], ids=["inboxes", "fused"])
+async def test_no_window_has_more_starts_than_the_limit_while_workers_die(
+    redis_url: str, tmp_path: Path, ahead: Sequence[str]
+) -> None:
+    limit, orders, routers = 8, 48, 3
+    async with crew(redis_url, tmp_path) as team:
+
+        async def router() -> Worker:
+            return await team.worker(
+                "router", ahead=ahead, orders_per_minute=limit, window_ms=WINDOW_MS
+            )
+
+        running = [await router() for _ in range(routers)]
+        for name in ("builder", "submitter", "confirmer"):
+            await team.worker(name)
+        ids = [item for _ in range(6) for item in await team.submit(orders // 6)]
+        for least in range(3, orders, 3):
+            await more_than(team, RoutingStarted, least)
+            at = random.randrange(routers)
+            await running[at].die()
+            running[at] = await router()
+        assert await team.ended(ids) == ["confirmed"] * orders
+        times_us = [event.time_us for event in team.of(RoutingStarted)]
+        assert len(times_us) == orders
+        assert most_in_a_window(times_us, WINDOW_MS) <= limit
+        assert team.executions() == dict.fromkeys(ids, 1)
+
+
+async def test_a_token_counts_as_a_start_only_once_an_order_uses_it(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team, redis.asyncio.from_url(redis_url) as client:
+        busy = RateAndConcurrencyLimiter(
+            team.url, "busy", orders_per_minute=100, window_ms=3_600_000
+        )
+        other = RateAndConcurrencyLimiter(
+            team.url, "other", orders_per_minute=100, window_ms=3_600_000
+        )
+        for name in ("a", "b"):
+            waits = await busy.starts.admit([f"{name}{n}" for n in range(10)])
+            assert set(waits.values()) == {0}
+        assert len(busy.starts._spare) == 10  # as many as came before
+        assert await client.zcard(STARTS) == 30
+        waits = await busy.starts.admit([f"c{n}" for n in range(4)])
+        assert set(waits.values()) == {0}
+        assert await client.zcard(STARTS) == 30  # they started with tokens
+        waits = await other.starts.admit([f"d{n}" for n in range(100)])
+        assert sum(wait == 0 for wait in waits.values()) == 70  # what is counted is not given twice
+        await busy.starts.close()
+        assert await client.zcard(STARTS) == 94  # the six that were not used are returned
+        await busy.close()
+        await other.close()
 
 
 # -- CONCURRENCY -----------------------------------------------------------------------------------
@@ -154,17 +245,27 @@ class Counted:
                     del self.now[name]
 
 
+class Call:
+    """A call that begins once it is awaited: a worker that dies before leaves nothing behind."""
+
+    def __init__(self, begin: Callable[[], Awaitable[tuple[Quote]]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, None, tuple[Quote]]:
+        return self._begin().__await__()
+
+
 class CountedVenue(SimulatedVenue):
     def __init__(self, inner: Venue, counted: Counted, simulation: Simulation) -> None:
         super().__init__(inner.name, 20, simulation)
         self._counted = counted
 
-    async def _later(self, order: Order):  # type: ignore[no-untyped-def]  # as its base
+    async def _later(self, order: Order) -> tuple[Quote]:
         await self._counted.during([order.id], 0.01)
-        return self._quote(order)
+        return (self._quote(order),)
 
-    def quote(self, order: Order):  # type: ignore[no-untyped-def]  # as its base
-        return self._later(order)
+    def quotes(self, order: Order) -> Awaitable[tuple[Quote]]:
+        return Call(partial(self._later, order))
 
 
 class CountedChain(SimulatedChain):
@@ -200,6 +301,31 @@ async def test_never_more_orders_than_the_limit_are_in_venue_calls_over_all_work
         assert team.executions() == dict.fromkeys(ids, 1)
         held = await LogServer(team.log).call("ZCARD", PERMITS)
         assert held <= 5
+
+
+async def test_never_more_orders_than_the_limit_are_in_venue_calls_while_workers_die(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        counted = Counted(4)
+        venues = [CountedVenue(venue, counted, team.simulation) for venue in team.venues()]
+
+        async def router() -> Worker:
+            stage = team.stage("router", venues=venues)
+            return await team.worker(stage, concurrency=4, permit_lease_ms=400)
+
+        running = [await router() for _ in range(3)]
+        for name in ("builder", "submitter", "confirmer"):
+            await team.worker(name)
+        ids = [item for _ in range(4) for item in await team.submit(10)]
+        for least in range(4, 40, 6):
+            await more_than(team, OrderRouted, least)
+            at = random.randrange(3)
+            await running[at].die()
+            running[at] = await router()
+        assert await team.ended(ids) == ["confirmed"] * 40
+        assert counted.most == 4
+        assert team.executions() == dict.fromkeys(ids, 1)
 
 
 async def test_limits_of_zero_admit_every_order(redis_url: str, tmp_path: Path) -> None:
@@ -255,26 +381,12 @@ async def test_a_transaction_that_never_lands_holds_no_permit_while_it_dies(
         assert not team.of(TransactionExpired)
 
 
-class Minute(int):
-    """A lease in ms of which the product takes a hundredth of a second to be a quarter."""
-
-    def __truediv__(self, _: float) -> float:
-        return 0.01
-
-
-class Keen(RateAndConcurrencyLimiter):
-    """Its leases last a minute, and are extended a hundred times a second."""
-
-    async def _call(self, function: str, *arguments: str | int) -> int:
-        plain = (int(argument) if isinstance(argument, int) else argument for argument in arguments)
-        return await super()._call(function, *plain)
-
-
 async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Path) -> None:
     async with crew(redis_url, tmp_path) as team:
-        dead = Keen(team.url, "dead", concurrency=2, lease_ms=Minute(60_000))
+        dead = RateAndConcurrencyLimiter(team.url, "dead", concurrency=2, lease_ms=60_000)
+        dead.permits._extend_s = 0.01
         heir = RateAndConcurrencyLimiter(team.url, "heir", concurrency=2)
-        entered = [dead.permit(), dead.permit()]
+        entered = [dead.permits.permit("one"), dead.permits.permit("other")]
         for permit in entered:
             await permit.__aenter__()
         link = LogServer(team.log)
@@ -292,7 +404,7 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         await until(extended)
         waiting = asyncio.create_task(hold_once(heir))
         await holds(lambda: not waiting.done(), 0.05)  # as long as the other one lives
-        keeper = dead._keeper
+        keeper = dead.permits._keeper
         assert keeper is not None
         keeper.cancel()  # dead: its permit is neither extended nor returned
         await asyncio.gather(keeper, return_exceptions=True)
@@ -308,8 +420,8 @@ async def test_the_permits_of_a_dead_worker_run_out(redis_url: str, tmp_path: Pa
         await heir.close()
 
 
-async def hold_once(limits: RateAndConcurrencyLimiter) -> None:
-    async with limits.permit():
+async def hold_once(limits: RateAndConcurrencyLimiter, order_id: str = "order") -> None:
+    async with limits.permits.permit(order_id):
         pass
 
 
@@ -318,13 +430,13 @@ async def test_a_cancelled_wait_for_a_permit_takes_no_permit(
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
         limits = RateAndConcurrencyLimiter(team.url, "one", concurrency=1)
-        async with limits.permit():
-            waiting = [asyncio.create_task(hold_once(limits)) for _ in range(20)]
-            await until(lambda: len(limits._waiting) == len(waiting))
+        async with limits.permits.permit("order"):
+            waiting = [asyncio.create_task(hold_once(limits, f"order {n}")) for n in range(20)]
+            await until(lambda: len(limits.permits._waiting) == len(waiting))
             for task in waiting[::2]:
                 task.cancel()
         await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANG_S)
-        async with asyncio.timeout(HANG_S), limits.permit():
+        async with asyncio.timeout(HANG_S), limits.permits.permit("order"):
             pass
         await limits.close()
         assert await LogServer(team.log).call("ZCARD", PERMITS) == 0

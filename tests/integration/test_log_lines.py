@@ -9,8 +9,8 @@ import structlog
 
 from events.log import Delivery, EventLog, InboxMessage
 from events.types import OrderCancelled, OrderFailed
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.append import append, encode
-from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.stage import Stage
 from stages.runtime.work import Context, Decided, WorkItem

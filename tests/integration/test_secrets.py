@@ -43,7 +43,7 @@ from events.types import TransactionBuilt
 from gateway.endpoints.table import ENDPOINTS
 from projections.postgres.migrate import migrated
 from projections.postgres.rebuild import rebuild
-from stages.runtime.limiter import RateAndConcurrencyLimiter
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.stage import VenueRefusal
 from stages.venues.simulated.chain import SimulatedChain
 from stages.venues.solana.rpc.clusters import ClusterGuard

@@ -1,11 +1,14 @@
-"""Without order limits the router appends the events of builder and submitter in one append:
-all of them or none, and a step without an immediate answer is left to its stage.
+"""The router appends the events of builder and submitter in one append: all of them or none. A step
+without an immediate answer is left to its stage. Limits that do not bind change nothing.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from events.commands import engine_switch, orders
 from events.types import OrderExpired, OrderRouted, OrderSubmitted, TransactionSubmitted
@@ -26,11 +29,20 @@ async def batches(team: Crew) -> list[int]:
     return lens
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"concurrency": 10},
+        {"orders_per_minute": 100},
+        {"concurrency": 10, "orders_per_minute": 100},
+    ],
+)
 async def test_an_order_is_routed_built_and_sent_in_one_append(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, limits: dict[str, Any]
 ) -> None:
     async with crew(redis_url, tmp_path) as team:
-        await team.worker("router", ahead=AHEAD)
+        await team.worker("router", ahead=AHEAD, **limits)
         await team.worker("confirmer")
         ids = await team.submit(1)
         assert await team.ended(ids) == ["confirmed"]
@@ -39,10 +51,15 @@ async def test_an_order_is_routed_built_and_sent_in_one_append(
         assert team.executions() == {ids[0]: 1}
 
 
-async def test_many_fused_orders_are_executed_once_each(redis_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "limits", [{}, {"concurrency": 7}, {"concurrency": 500, "orders_per_minute": 1000}]
+)
+async def test_many_fused_orders_are_executed_once_each(
+    redis_url: str, tmp_path: Path, limits: dict[str, Any]
+) -> None:
     async with crew(redis_url, tmp_path) as team:
         for _ in range(2):
-            await team.worker("router", ahead=AHEAD)
+            await team.worker("router", ahead=AHEAD, **limits)
             await team.worker("confirmer")
         ids = await team.submit(400)
         assert set(await team.ended(ids)) == {"confirmed"}

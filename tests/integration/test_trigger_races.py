@@ -18,6 +18,7 @@ from events.types import (
     RoutingStarted,
     Status,
 )
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.stage import Stage
 from stages.triggers.pair_book import TriggerCandidate
 from stages.triggers.writer import TriggerWriter
@@ -39,6 +40,10 @@ async def log(redis_url: str) -> AsyncIterator[EventLog]:
         yield log
 
 
+UNLIMITED = RateAndConcurrencyLimiter("redis://127.0.0.1:1", "unlimited")
+"""Without limits it opens no connection."""
+
+
 class Overtaken(TriggerWriter):
     """Amends the order once, after it was loaded."""
 
@@ -49,7 +54,7 @@ class Overtaken(TriggerWriter):
         target: str | None,
         ahead: Mapping[str, Stage] | None = None,
     ) -> None:
-        super().__init__(log, market, ahead or {})
+        super().__init__(log, market, UNLIMITED, ahead or {})
         self._target = target
         self._amends = [True]
 
@@ -116,7 +121,7 @@ async def test_fire_returns_the_orders_that_a_halt_stopped(
 ) -> None:
     candidate = await touched(log, market)
     await engine_switch.halt(log, "odd prices", "ann")
-    fired = await TriggerWriter(log, market, {}).fire([candidate])
+    fired = await TriggerWriter(log, market, UNLIMITED, {}).fire([candidate])
     assert [order.id for order in fired.halted] == [candidate.order_id]
 
 
@@ -132,7 +137,7 @@ async def test_an_order_that_the_log_does_not_take_for_a_moment_is_triggered_onc
         return await append(requests)
 
     monkeypatch.setattr(log, "append", at_first_unverified)
-    fired = await TriggerWriter(log, market, {}).fire([candidate])
+    fired = await TriggerWriter(log, market, UNLIMITED, {}).fire([candidate])
     assert (fired.other_terms, fired.halted) == ([], [])
     assert await status(log, candidate.order_id) is Status.PENDING
 
@@ -159,7 +164,7 @@ async def test_a_sniper_that_a_halt_stops_is_not_sent(log: EventLog, market: Ven
     await play.append([order_id], OrderArmed(market.slot()))
     await engine_switch.halt(log, "odd prices", "ann")
     event = PoolEvent("pool-created", "raydium", "p", market.slot() + 1, "150", 10**12)
-    writer = TriggerWriter(log, market, running_ahead(sent))
+    writer = TriggerWriter(log, market, UNLIMITED, running_ahead(sent))
     fired = await writer.fire([TriggerCandidate(order_id, event)])
     await writer.sent()
     assert ([order.id for order in fired.halted], sent) == ([order_id], [])

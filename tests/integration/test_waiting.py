@@ -13,7 +13,7 @@ import pytest
 from events.log import PERMIT_STAGES
 from events.order.wait_reasons import DATED, NUMBERS, SHARE, STORED, WaitReason, split_score
 from events.types import AttemptFailed, OrderParked
-from stages.runtime.limiter import RateAndConcurrencyLimiter
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from tests.support.http.served import Served, served
 from tests.support.log.log_server import LogServer
 from tests.support.log.workers import Crew
@@ -111,10 +111,10 @@ async def test_an_order_without_a_permit_says_so_and_the_holder_does_not(
             if workers.stage(name).needs_permit} == PERMIT_STAGES  # fmt: skip
     limits = RateAndConcurrencyLimiter(redis_url, "other", concurrency=1, lease_ms=3_600_000)
     holder = await gateway.accepted()
-    async with limits.permit(holder):
+    async with limits.permits.permit(holder):
         order_id = await gateway.accepted()
         await waits_for(gateway, order_id, "permit")
-        assert (await waiting(gateway, holder))["reason"] == "queue"
+        await waits_for(gateway, holder, "queue")  # it is listed once it has held it for a moment
         assert (await lag(gateway))["reasons"] == {"permit": 1, "queue": 1}
     await limits.close()
     await waits_for(gateway, order_id, "queue")

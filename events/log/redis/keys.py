@@ -24,8 +24,11 @@ GROUP = "workers"
 """The consumer group of every inbox."""
 
 PERMITS = "oee:{limits}:permits"
-"""Sorted set: the CONCURRENCY permits, `<worker>:<number>:<order id>`, by the end (ms) of their
-leases. With a hash tag of its own: a permit is never atomic with an append."""
+"""Sorted set: the CONCURRENCY permits, `<worker>:<number>`, by the end (ms) of their leases. With a
+hash tag of its own: a permit is never atomic with an append."""
+
+HOLDERS = "oee:{limits}:holders"
+"""Sorted set: ids of orders that have held a permit for some time, by the end (ms) of leases."""
 
 STAGE_KEYS = ("inbox", "due", "shares")
 """The keys of a stage, by the names of their functions in `Keys`, in the order of an append."""

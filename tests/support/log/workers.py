@@ -19,8 +19,8 @@ from events.log import AppendStatus, EventLog, LogError, OrderHead, Stored
 from events.order import STAGES
 from events.types import TERMINAL, Event, Fact, OrderSubmitted
 from stages import builder, confirmer, router, submitter
+from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime import runner
-from stages.runtime.limiter import RateAndConcurrencyLimiter
 from stages.runtime.retry import RetryPolicy
 from stages.runtime.runner import Runner
 from stages.runtime.stage import Stage
@@ -132,6 +132,16 @@ class Worker(Runner):
         self.dead = True
         self._asked.set()
         await self.task
+        end_limits(self.limits)
+
+
+def end_limits(limits: RateAndConcurrencyLimiter) -> None:
+    """The end of a process for its limits: nothing is returned or extended any more."""
+    for part in (limits.permits, limits.starts):
+        if part._keeper is not None:
+            part._keeper.cancel()
+            part._keeper.add_done_callback(lambda _: None)
+    limits.permits.limit = limits.starts.limit = 0
 
 
 class Watcher(TriggerRunner):
@@ -253,6 +263,7 @@ class Crew:
         stage: Stage | str,
         *,
         lease_ms: int = LEASE_MS,
+        permit_lease_ms: int = 10_000,
         attempts_max: int = 3,
         backoff_ms: tuple[int, int] = (20, 100),
         url: str = "",
@@ -270,7 +281,7 @@ class Crew:
             self._closing.append(log)
             await log.open()
         consumer = f"{stage.name}-{next(_numbers)}"
-        limiter = RateAndConcurrencyLimiter(self.url, consumer, **limits)
+        limiter = RateAndConcurrencyLimiter(self.url, consumer, lease_ms=permit_lease_ms, **limits)
         self._closing.append(limiter)
         further = {name: self.stage(name) for name in ahead}
         retry = RetryPolicy(attempts_max, *backoff_ms)
@@ -290,17 +301,22 @@ class Crew:
         lease_ms: int = LEASE_MS,
         venues: Sequence[Venue] | None = None,
         ahead: Sequence[str] = (),
+        **limits: Any,
     ) -> Watcher:
         """Starts what drives the books. By its name follows which pairs it prefers."""
         log = EventLog(self.url, build="worker")
         self._closing.append(log)
         await log.open()
         market = VenueGroup(venues or self.venues(), timeout_s=HANG_S)
+        name = name or f"watching-{next(_numbers)}"
+        limiter = RateAndConcurrencyLimiter(self.url, name, **limits)
+        self._closing.append(limiter)
         watcher = Watcher(
             log,
             market,
-            name or f"watching-{next(_numbers)}",
+            name,
             lease_ms=lease_ms,
+            limits=limiter,
             ahead={name: self.stage(name, venues=venues) for name in ahead},
         )
         watcher.start()

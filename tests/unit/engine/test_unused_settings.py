@@ -19,7 +19,6 @@ WITHOUT_EFFECT: list[tuple[dict[str, str], str]] = [
     ({"RATE_LIMIT_BURST": "5"}, "RATE_LIMIT_BURST: no effect, as RATE_LIMIT_PER_S is 0"),
     ({"METRICS_HOST": "0.0.0.0"}, "METRICS_HOST: no effect, as METRICS_PORT is 0"),  # noqa: S104
     ({"OTEL_TRACES_SAMPLER_ARG": "0.1"}, "OTEL_TRACES_SAMPLER_ARG: no effect"),
-    ({"FUSE_STAGES": "1"}, "FUSE_STAGES: no effect, as CONCURRENCY or ORDERS_PER_MINUTE"),
     ({"VENUE_LATENCY_MS": "5"}, "VENUE_LATENCY_MS: no effect, as VENUES is not simulated"),
     ({"VENUES": "simulated", "SOLANA_RPC_URL": NODE}, "SOLANA_RPC_URL: no effect, as VENUES"),
     ({"VENUES": "simulated", "TX_VERSION": "1"}, "TX_VERSION: no effect, as VENUES"),
