@@ -78,7 +78,12 @@ class Program:
 
 
 def signal_group(pid: int, what: signal.Signals) -> None:
-    """Signals a program and what it started; one that is gone already is ignored."""
+    """Signals a program and what it started; one that is gone already is ignored.
+
+    Raises ValueError for 0, which to the kernel is the group of the caller.
+    """
+    if pid <= 0:
+        raise ValueError(f"no process has the id {pid}")
     try:
         os.killpg(pid, what)
     except ProcessLookupError:

@@ -144,7 +144,7 @@ class Child:
     async def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Asks a process to end, and waits until it did."""
         deadline = time.monotonic() + END_S
-        self._signal(self.program.stop)
+        process.send_signal(self.program.stop)
         while process.poll() is None and not self._stopping.is_set():
             if time.monotonic() > deadline:
                 signal_group(process.pid, signal.SIGKILL)
@@ -175,23 +175,20 @@ class Child:
     async def stop(self, patience_s: float) -> None:
         """Asks it to end, and kills it once patience is over."""
         self._stopping.set()
-        if not self.pid:
+        process = self._process
+        if process is None or process.poll() is not None:
             return
         if not self.program.tells:
             log.info("process_stopping", process=self.program.name)
-        self._signal(self.program.stop)
+        process.send_signal(self.program.stop)
         deadline = time.monotonic() + patience_s
-        while self.pid and time.monotonic() < deadline:  # noqa: ASYNC110 - waitpid has no event
+        while process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
             await asyncio.sleep(POLL_S)
-        if self.pid:
+        if process.poll() is None:
             log.warning("process_killed", name=self.program.name)
-            signal_group(self.pid, signal.SIGKILL)
+            signal_group(process.pid, signal.SIGKILL)
         elif not self.program.tells:
             log.info("process_stopped", process=self.program.name)
-
-    def _signal(self, what: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, what)
 
 
 class Supervisor:

@@ -17,7 +17,7 @@ import structlog
 
 from engine.processes import supervisor
 from engine.processes.child_log import ChildLog, Rotation
-from engine.processes.program import Program, StartError
+from engine.processes.program import Program, StartError, signal_group
 from engine.processes.supervisor import Supervisor
 from tests.support.waits import HANG_S, pace, until
 
@@ -103,6 +103,36 @@ async def test_a_process_that_exits_is_restarted(
     async with supervised(Supervisor([[quitter]], tmp_path)):
         over.touch()
         await until(lambda: told.exists() and len(told.read_text().split()) >= 4)
+
+
+async def test_a_process_that_ends_as_it_is_stopped_is_not_signalled_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process 0 is the group of the caller: the engine and what started it."""
+    signalled = list[int]()
+    kill = os.kill
+
+    def counted(pid: int, what: int) -> None:
+        signalled.append(pid)
+        if pid > 0:
+            kill(pid, what)
+
+    supervisor = Supervisor([[script("a", SLEEPER)]], tmp_path)
+    async with supervised(supervisor):
+        (child,) = supervisor.children
+        process = child._process
+        assert process is not None
+
+        def end(event: str, **_: object) -> None:
+            if event == "process_stopping":
+                process.kill()
+                process.wait()
+
+        monkeypatch.setattr("engine.processes.supervisor.log.info", end)
+        monkeypatch.setattr(os, "kill", counted)
+    assert 0 not in signalled
+    with pytest.raises(ValueError, match="no process"):
+        signal_group(0, signal.SIGTERM)
 
 
 async def test_children_of_a_dead_process_are_killed(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ class Engine:
     async def without(self, name: str) -> AsyncIterator[None]:
         """Kills a process; it stays dead for the length of the block: its supervisor sleeps."""
         pid = self.pid(name)
+        assert pid, f"{name} does not run"
         os.kill(self.process.pid, signal.SIGSTOP)
         try:
             os.kill(pid, signal.SIGKILL)
