@@ -123,8 +123,8 @@ async def test_a_process_that_ends_as_it_is_stopped_is_not_signalled_any_more(
         process = child._process
         assert process is not None
 
-        def end(event: str, **_: object) -> None:
-            if event == "process_stopping":
+        def end(event: str, **about: object) -> None:
+            if event == "process_stopping" and about:  # of the child, not of the supervisor
                 process.kill()
                 process.wait()
 
