@@ -15,6 +15,8 @@ from engine.settings import Settings
 if TYPE_CHECKING:  # a process without METRICS_PORT does not load it
     from aiohttp import web
 
+TRY_S = 0.5
+"""How long the work waits for the port."""
 RETRY_S = 2.0
 """Between two tries of a port that is taken."""
 
@@ -43,6 +45,7 @@ async def listening(settings: Settings) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     opening = asyncio.create_task(_open(runner, settings), name="metrics-port")
+    await asyncio.wait([opening], timeout=TRY_S)  # a free port is open before the work begins
     try:
         yield
     finally:
