@@ -41,10 +41,11 @@ export class Targets {
     this.redraw = redraw;
     this.market = market;
     this.moving = null; // {level, price, draw} while a line is not where its order is
+    this.held = false; // whether the pointer holds a line: a chart drawn anew would take it away
   }
 
   get busy() {
-    return this.moving !== null;
+    return this.held || this.moving !== null;
   }
 
   /** The line of a level. `scale`: {left, right, top, bottom, y(value), value(y)}. */
@@ -86,10 +87,15 @@ export class Targets {
       event.preventDefault();
       group.focus();
       group.setPointerCapture(event.pointerId);
+      this.held = true;
+      group.classList.add("held");
       group.onpointermove = ({ clientY }) => move(priceAt(scale, clientY - group.ownerSVGElement.getBoundingClientRect().top));
       group.onpointerup = group.onlostpointercapture = () => {
         group.onpointermove = group.onpointerup = group.onlostpointercapture = null;
+        group.classList.remove("held");
+        this.held = false;
         if (this.moving) this.amend();
+        else this.redraw();
       };
     });
     group.addEventListener("keydown", (event) => this.key(event, level, move));
