@@ -66,6 +66,15 @@ def test_a_trigger_book_triggers_the_same_orders_as_a_plain_list(
         assert not waiting or (book.earliest() or 0) <= min(waiting)
 
 
+def test_a_price_that_meets_a_target_exactly_triggers_the_order() -> None:
+    book = TriggerBook()
+    book.add("at", 100, 0)
+    book.add("above", 101, 0)
+    assert book.tick(1, 99) == []
+    assert book.tick(2, 100) == ["at"]
+    assert set(book) == {"above"}
+
+
 def test_orders_removed_from_a_trigger_book_do_not_use_its_memory() -> None:
     book = TriggerBook()
     for n in range(20_000):
