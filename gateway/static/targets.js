@@ -41,7 +41,7 @@ export class Targets {
     this.redraw = redraw;
     this.market = market;
     this.moving = null; // {level, price, draw} while a line is not where its order is
-    this.held = false; // whether the pointer holds a line: a chart drawn anew would take it away
+    this.held = false; // whether the pointer holds a line: another chart would take it away
   }
 
   get busy() {
