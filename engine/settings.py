@@ -155,6 +155,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "0", "1"],
         _doc("Version of the transactions that are built; `auto`: 1 where the cluster takes it"),
     ] = "auto"
+    simulate: Annotated[
+        Literal["auto", "always", "never"],
+        _doc(
+            "Whether a transaction is simulated before it is sent; `auto`: where its limits are not"
+            " known from others of its kind, after a failure, and where the wallet may lack funds"
+        ),
+    ] = "auto"
     cu_price_micro_lamports: Annotated[
         int, _doc("Priority fee of a transaction, a compute unit", "µlamports", ge=0, le=10**9)
     ] = 10_000

@@ -153,7 +153,13 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "rent_unread": Line("warning", "The rent is not read; its upper bound is used"),
         "accounts_not_measured": Line("warning", "The size of loaded accounts is not limited"),
         "wallet_balance_unread": Line("info", "The SOL of SOLANA_WALLET was not read"),
-        "wrapped_sol_unread": Line("info", "The wrapped SOL of the wallet was not read"),
+        "wallet_accounts_unread": Line("info", "The accounts of the wallet were not read"),
+        "blockhash_unread": Line("debug", "No blockhash was fetched ahead"),
+        "simulation_beside_failed": Line(
+            "info", "A simulation beside the send failed: the next of its kind comes before one"
+        ),
+        "consumption_unread": Line("info", "A measurement of another process was not readable"),
+        "consumption_not_shared": Line("debug", "The measurements of compute units are not shared"),
         "pool_reads_failed": Line("warning", "Pool accounts cannot be read: no quotes"),
         "pool_reads_resumed": Line("info", "Pool accounts are read again"),
         "pool_not_quoted": Line("warning", "A pool is left out of quotes; `reason`"),

@@ -19,14 +19,15 @@ from stages.routing.costs import Costs
 from stages.venues import Venue
 from stages.venues.solana.accounts.balance import WalletBalance
 from stages.venues.solana.accounts.cache import AccountCache
-from stages.venues.solana.accounts.holdings import WrappedAccount
+from stages.venues.solana.accounts.wallet import WalletAccounts
+from stages.venues.solana.budget.consumption import Consumption
+from stages.venues.solana.budget.shared import SharedConsumption
 from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.cluster.commitments import Commitments
 from stages.venues.solana.cluster.features import Features
 from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.rpc.options import CacheOptions, ChainOptions
 from stages.venues.solana.transaction.programs import WSOL
-from stages.venues.solana.transaction.versions import V0
 from stages.venues.solana.venue import SolanaVenue
 from stages.venues.venue_group import VenueGroup
 
@@ -45,18 +46,24 @@ class SolanaTrading:
             stale_ms=settings.quotes_stale_ms,
         )
         options = ChainOptions(
-            cu_price=settings.cu_price_micro_lamports, stalled_ms=settings.quotes_stale_ms
+            cu_price=settings.cu_price_micro_lamports,
+            simulate=settings.simulate,
+            stalled_ms=settings.quotes_stale_ms,
         )
         self._tokens = by_name(Token(t.symbol, t.decimals, t.mint) for t in pools.tokens)
         self._cache = cache = AccountCache(rpc, FAMILIES, pools, reading)
         self._features = features = Features(rpc, settings.tx_version)
         self._commitments = Commitments(rpc, settings.commitment)
-        self._wrapped = wallet and WrappedAccount(
-            rpc, wallet.pubkey, lambda: features.version == V0
+        self._wallet = None if wallet is None else WalletAccounts(rpc, wallet.pubkey, pools.tokens)
+        consumption = Consumption()
+        self._shared = (
+            SharedConsumption(settings.redis_url, pools.cluster, consumption)
+            if signs and settings.redis_url
+            else None
         )
         self._chain = SolanaChain(
             rpc, wallet, cache, FAMILIES, pools.by_name(), options, features,
-            commitments=self._commitments,
+            commitments=self._commitments, consumption=consumption, wallet_accounts=self._wallet,
         )  # fmt: skip
         self._nodes = node_survey(settings, signs=False)
         # Only the gateway shows it, and it never reads the key.
@@ -90,7 +97,7 @@ class SolanaTrading:
             Costs(settings.cu_price_micro_lamports, WSOL, middles),
             max_price_impact_bps=settings.max_price_impact_bps,
             version=lambda: self._features.version,
-            wraps=self._wrapped.exists if self._wrapped else lambda: None,
+            wraps=lambda: None if self._wallet is None else self._wallet.exists(WSOL),
         )
 
     @contextlib.asynccontextmanager
@@ -108,15 +115,20 @@ class SolanaTrading:
     def _of_pools(self) -> list[PollingLoop]:
         """The readers of a process that quotes."""
         readers: list[PollingLoop] = [self._cache, self._features]
-        if self._wrapped:
-            readers.append(self._wrapped)
+        readers += self._of_wallet()
         if self._balance:
             readers.append(self._balance)
         return readers
 
+    def _of_wallet(self) -> list[PollingLoop]:
+        """The readers of a process that builds."""
+        return [reader for reader in (self._wallet, self._shared) if reader is not None]
+
     def _open(self, *, pools_too: bool) -> None:
         for reader in [*self._always(), *(self._of_pools() if pools_too else [])]:
             reader.start()
+        if pools_too and self._wallet is not None:
+            self._chain.start()
 
     async def _close(self) -> None:
         """Closes all, started or not; the connections last."""

@@ -175,7 +175,7 @@ async def test_a_transaction_of_another_route_brings_its_own_fills(
         # By hand, without the ID of an order in it, and never recorded in the log.
         with monkeypatch.context() as patch:
             patch.setattr("stages.venues.solana.chain.memo_of", lambda *_: "by hand")
-            built.append(await crew.chain().build(head.order))
+            built.append(await crew.chain().build_asking(head.order))
         await crew.chain().send([built[0].raw])
         await operator.final()
         async with projecting(redis_url, database_url):

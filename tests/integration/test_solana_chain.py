@@ -30,6 +30,8 @@ from stages.runtime.stage import VenueRefusal
 from stages.venues import Built, LegOutcome, Outcome, Pair
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.pools_file import PoolsFile, TokenEntry
+from stages.venues.solana.accounts.wallet import WalletAccounts
+from stages.venues.solana.budget.consumption import Consumption
 from stages.venues.solana.chain import SolanaChain
 from stages.venues.solana.cluster.commitments import Commitments, Setting
 from stages.venues.solana.cluster.features import Features
@@ -91,6 +93,7 @@ class World:
             USDC: RawAccount(TOKEN, mint_bytes(6)),
             POOL: RawAccount(OWNER, pool_bytes(WSOL, USDC, VAULT_A, VAULT_B)),
         }
+        self.lamports: dict[str, int] = {}
         self.reserves(10**12, 150 * 10**9)
         self.simulation: dict[str, Any] = {"err": None, "unitsConsumed": 50_000}
         self.statuses: dict[str, Any] = {}
@@ -121,10 +124,12 @@ class World:
         self.cache = AccountCache(
             self.rpc, [self.family], POOLS, CacheOptions(slot_ms=10, stale_ms=NEVER_MS)
         )
-        options = ChainOptions(
+        self.consumption = Consumption()
+        self.wallet_accounts = WalletAccounts(self.rpc, self.wallet.pubkey, POOLS.tokens)
+        self.options = ChainOptions(
             details_tries=2, cu_price=5, cu_margin_percent=120, stalled_ms=NEVER_MS
         )
-        self.chain = self.make_chain(options)
+        self.chain = self.make_chain(self.options)
 
     def make_chain(self, options: ChainOptions, setting: Setting = "confirmed") -> SolanaChain:
         return SolanaChain(
@@ -136,6 +141,8 @@ class World:
             options,
             self.features,
             commitments=Commitments(self.rpc, setting),
+            consumption=self.consumption,
+            wallet_accounts=self.wallet_accounts,
         )
 
     def reserves(self, a: int, b: int) -> None:
@@ -153,7 +160,7 @@ class World:
                 {
                     "owner": known[name].owner,
                     "data": [b64encode(known[name].data).decode(), "base64"],
-                    "lamports": 1,
+                    "lamports": self.lamports.get(name, 1),
                     "executable": False,
                 }
                 if name in known
@@ -178,7 +185,7 @@ class World:
         await until(self.cache.stale)
 
     async def built(self, of: Order | None = None) -> Transaction:
-        built = await self.chain.build(of or order())
+        built = await self.chain.build_asking(of or order())
         return Transaction(
             1, built.signature, built.last_valid_height, built.raw, least_slot=built.least_slot
         )
@@ -260,7 +267,7 @@ async def test_quotes_and_builds_wait_for_a_pool_that_only_the_watcher_has_seen(
     await world.cache.refresh()
     triggered = order(type="sniper", triggered=True, watch_slot=1002)
     quoting = asyncio.ensure_future(_answer(venue_of(world).quotes(triggered)))
-    building = asyncio.ensure_future(world.chain.build(triggered))
+    building = asyncio.ensure_future(world.chain.build_asking(triggered))
     done, _ = await asyncio.wait([quoting, building], timeout=0.05)
     assert not done
     world.accounts[POOL] = pool
@@ -273,7 +280,7 @@ async def test_quotes_and_builds_wait_for_a_pool_that_only_the_watcher_has_seen(
 async def test_an_order_of_a_slot_that_never_arrives_is_refused_as_stale(world: World) -> None:
     world.stale_after(50)
     triggered = order(type="sniper", triggered=True, watch_slot=1001)
-    for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build(triggered)):
+    for asked in (_answer(venue_of(world).quotes(triggered)), world.chain.build_asking(triggered)):
         with pytest.raises(VenueRefusal) as refused:
             await asked
         assert (refused.value.code, refused.value.retryable) == ("quotes-stale", True)
@@ -400,7 +407,7 @@ async def test_a_mint_with_other_decimals_than_the_pools_file_disables_its_pools
 async def test_a_transaction_is_built_with_the_limit_that_its_simulation_gives(
     world: World,
 ) -> None:
-    built = await world.chain.build(order())
+    built = await world.chain.build_asking(order())
     assert isinstance(built, Built)
     parsed = VersionedTransaction.from_bytes(built.raw.reveal())
     assert parsed.verify_with_results() == [True]
@@ -418,13 +425,13 @@ async def test_a_swap_that_crosses_ticks_may_cross_one_more(
     world.family.cu_step = 20_000
     if not simulates:
         world.simulation = {"err": None}
-    built = await world.chain.build(order())
+    built = await world.chain.build_asking(order())
     first = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw.reveal()).message))[0]
     assert int.from_bytes(first.data[1:], "little") == limit
 
 
 async def test_a_simulated_transaction_is_not_signed(world: World) -> None:
-    await world.chain.build(order())
+    await world.chain.build_asking(order())
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
     parsed = VersionedTransaction.from_bytes(b64decode(raw))
     assert parsed.signatures == [Signature.default()]
@@ -435,7 +442,7 @@ async def test_a_refusal_of_the_simulation_is_a_named_reason_and_nothing_is_sign
 ) -> None:
     world.simulation = {"err": {"InstructionError": [6, {"Custom": 6005}]}}
     with pytest.raises(VenueRefusal) as refused:
-        await world.chain.build(order())
+        await world.chain.build_asking(order())
     assert (refused.value.code, refused.value.retryable) == ("slippage-exceeded", True)
 
 
@@ -454,7 +461,7 @@ async def test_a_failed_simulation_is_retryable_unless_the_wallet_is_the_cause(
 ) -> None:
     world.simulation = {"err": err}
     with pytest.raises(VenueRefusal) as refused:
-        await world.chain.build(order())
+        await world.chain.build_asking(order())
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
 
 
@@ -463,7 +470,7 @@ async def test_a_wallet_that_holds_the_amount_is_not_short(
     world: World, held: int, retryable: bool
 ) -> None:
     paid = order(token_in="USDC", token_out="SOL", decimals_in=6, decimals_out=9, amount_in=10**6)
-    await world.chain.build(paid)
+    await world.chain.build_asking(paid)
     (raw,) = [p[0] for name, p in world.node.params if name == "simulateTransaction"]
     keys = [
         str(pubkey)
@@ -477,7 +484,7 @@ async def test_a_wallet_that_holds_the_amount_is_not_short(
         "err": {"InstructionError": [5, {"Custom": 1}]}, "preTokenBalances": [balance],
     }  # fmt: skip
     with pytest.raises(VenueRefusal) as refused:
-        await world.chain.build(paid)
+        await world.chain.build_asking(paid)
     assert refused.value.retryable is retryable
 
 
@@ -487,7 +494,7 @@ async def test_a_pool_that_can_be_quoted_no_more_sends_the_order_to_another_rout
     del world.accounts[POOL]
     await world.cache.refresh()
     with pytest.raises(VenueRefusal) as refused:
-        await world.chain.build(order())
+        await world.chain.build_asking(order())
     assert (refused.value.code, refused.value.retryable) == ("pool-not-found", True)
 
 
@@ -514,7 +521,7 @@ async def test_a_node_that_does_not_simulate_costs_a_higher_limit_only(world: Wo
         raise JsonError(-32601, "Method not found")
 
     world.node.answers["simulateTransaction"] = refuse
-    built = await world.chain.build(order())
+    built = await world.chain.build_asking(order())
     limit = instructions_of(_v0(VersionedTransaction.from_bytes(built.raw.reveal()).message))[
         0
     ].data[1:]
@@ -533,14 +540,14 @@ async def test_the_smaller_form_is_used_where_the_user_keeps_no_wrapped_sol(
     long.id = "x" * 660  # as much as a second leg takes
     if held:
         with pytest.raises(VenueRefusal, match="transaction-too-large"):
-            await world.chain.build(long)
+            await world.chain.build_asking(long)
         return
-    raw = (await world.chain.build(long)).raw.reveal()
+    raw = (await world.chain.build_asking(long)).raw.reveal()
     assert own in VersionedTransaction.from_bytes(raw).message.account_keys
     assert (
         own
         not in VersionedTransaction.from_bytes(
-            (await world.chain.build(order())).raw.reveal()
+            (await world.chain.build_asking(order())).raw.reveal()
         ).message.account_keys
     )
 
@@ -554,7 +561,7 @@ async def test_orders_built_together_share_only_a_blockhash(
     orders = [order() for _ in range(20)]
     for number, item in enumerate(orders):
         item.id = f"order-{number}"
-    built = await asyncio.gather(*(world.chain.build(order) for order in orders))
+    built = await asyncio.gather(*(world.chain.build_asking(order) for order in orders))
     assert len({each.signature for each in built}) == 20
     assert world.node.asked["getLatestBlockhash"] == 1
 
@@ -591,7 +598,7 @@ async def test_a_route_that_cannot_be_swapped_is_not_built(
     world: World, fields: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(VenueRefusal) as refused:
-        await world.chain.build(order(**fields))
+        await world.chain.build_asking(order(**fields))
     assert refused.value.code == code
 
 

@@ -409,7 +409,7 @@ async def test_a_route_that_only_the_refused_version_holds_is_refused_with_that_
     refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
     for _ in range(2):
         with pytest.raises(VenueRefusal) as refused:
-            await world.chain.build(order())
+            await world.chain.build_asking(order())
         assert (refused.value.code, refused.value.retryable) == (
             "transaction-version-refused", True,
         )  # fmt: skip
@@ -428,7 +428,7 @@ async def test_a_route_for_v1_makes_a_builder_with_older_knowledge_query_the_clu
         assert decode((await world.built()).raw.reveal()).version == 1
         return
     with pytest.raises(VenueRefusal, match="transaction-too-large"):
-        await world.chain.build(order())
+        await world.chain.build_asking(order())
 
 
 async def test_the_replacement_of_a_dead_transaction_is_v0_where_it_fits(
@@ -451,7 +451,7 @@ async def test_a_configured_version_is_kept_and_readyz_shows_that_nodes_refuse_i
     await active(world)
     refusing(world, "simulateTransaction", JsonError(-32602, UNREAD))
     with pytest.raises(VenueRefusal, match="transaction-version-refused") as refused:
-        await world.chain.build(order())
+        await world.chain.build_asking(order())
     assert refused.value.retryable
     assert world.features.fault.startswith("TX_VERSION=1: no node takes transaction v1")
     assert await world.features.unsuited() == "", "nodes change: a start continues"

@@ -79,6 +79,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "stages/venues/solana/rpc", "stages/venues/solana/cluster",
         "stages/venues/solana/accounts",
     ),
+    "stages/venues/solana/budget": (
+        *LOG,
+        "stages/pools", "stages/venues", "stages/venues/solana/transaction",
+        "stages/venues/solana/rpc", "stages/venues/solana/cluster",
+        "stages/venues/solana/accounts", "stages/venues/solana/outcomes",
+    ),
     "stages/venues/solana": (
         *EVENTS,
         "stages/pools", "stages/routing", "stages/runtime", "stages/venues",

@@ -11,8 +11,8 @@ from tests.mutants.catalogue import LEAST, ROOT, Mutant, faults, load
 from tests.mutants.tree import Tree
 
 RULES = {
-    "amend", "append", "authorization", "cancel", "chain", "death", "due_set", "expiry", "feed",
-    "halt", "idempotency", "leases", "losses", "outputs", "pacing", "projector", "rates",
+    "amend", "append", "authorization", "budget", "cancel", "chain", "death", "due_set", "expiry",
+    "feed", "halt", "idempotency", "leases", "losses", "outputs", "pacing", "projector", "rates",
     "rebroadcast", "rebuild", "repair", "secrets", "signatures", "slow_readers", "supervisor",
     "triggers", "trim",
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import structlog
 
@@ -15,51 +15,49 @@ from stages.pools.contract import Family
 from stages.venues import Built, Outcome, VenueRefusal
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.pools_file import TokenEntry
+from stages.venues.solana.accounts.wallet import WalletAccounts
+from stages.venues.solana.budget.budgets import Attempt, Budgets
+from stages.venues.solana.budget.consumption import Consumption
+from stages.venues.solana.budget.simulator import VERSION_REFUSED, Simulator
 from stages.venues.solana.cluster.blockhashes import Blockhashes
 from stages.venues.solana.cluster.commitments import Commitments
 from stages.venues.solana.cluster.features import Features
-from stages.venues.solana.cluster.loaded import RETRY_MARGIN_PERCENT, LoadedSizes, limit
+from stages.venues.solana.cluster.loaded import LoadedSizes
 from stages.venues.solana.cluster.rents import Rents
 from stages.venues.solana.cluster.slot_time import first_wait_ms, rebroadcast_ms
-from stages.venues.solana.cluster.version_trials import UNSUPPORTED_VERSION, refuses_version
+from stages.venues.solana.cluster.version_trials import refuses_version
 from stages.venues.solana.legs import legs_of
 from stages.venues.solana.outcomes.error_codes import (
     INSUFFICIENT_FUNDS,
     NOT_RENT_EXEMPT,
-    OF_WALLET,
     SLIPPAGE,
-    Reason,
 )
-from stages.venues.solana.outcomes.errors import reason_of
 from stages.venues.solana.outcomes.outcomes import Outcomes
-from stages.venues.solana.rpc.answers import Simulation, held
-from stages.venues.solana.rpc.errors import NotServed
+from stages.venues.solana.rpc.answers import At, Blockhash
 from stages.venues.solana.rpc.methods import Rpc
 from stages.venues.solana.rpc.options import ChainOptions
 from stages.venues.solana.transaction.compute import Crossing, crossing
 from stages.venues.solana.transaction.keypair import Wallet
-from stages.venues.solana.transaction.messages import instructions_of, version_of
+from stages.venues.solana.transaction.messages import version_of
 from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_account
 from stages.venues.solana.transaction.signing import (
     Draft,
     Leg,
     Plan,
     Wrapping,
-    cu_needed,
+    brought,
     drafted,
     memo_of,
     message,
     signed,
     sol_is_inside,
-    unsigned,
 )
-from stages.venues.solana.transaction.versions import CU_MAX, DATA_SIZE_MAX, V0, V1, Budget, Message
-from stages.venues.solana.transaction.wrapping import TOKEN_ACCOUNT_BYTES
+from stages.venues.solana.transaction.versions import CU_MAX, V0, V1, Budget, Message
+from stages.venues.solana.transaction.wrapping import TOKEN_ACCOUNT_BYTES, rent_at_most
 
 SHORT_OF_RENT = frozenset({INSUFFICIENT_FUNDS.code, NOT_RENT_EXEMPT.code, SLIPPAGE.code})
 """The errors of a transaction that opens accounts with too little rent. The missing rent is taken
 from the wrapped SOL, so that a swap may lack some of its input, as after a worse price."""
-VERSION_REFUSED: ReasonCode = "transaction-version-refused"
 TOO_LARGE: ReasonCode = "transaction-too-large"
 
 _log = structlog.get_logger()
@@ -81,17 +79,26 @@ class SolanaChain:
         features: Features,
         *,
         commitments: Commitments,
+        consumption: Consumption,
+        wallet_accounts: WalletAccounts | None = None,
     ) -> None:
         self._rpc = rpc
         self._wallet = wallet
         self._cache = cache
         self._families = families
         self._tokens = tokens
-        self._options = options
+        self._most = Budget(CU_MAX, options.cu_price)
         self._programs = {token.mint: token.program_id for token in tokens.values()}
         self._blockhashes = Blockhashes(rpc, cache.slot_time, commitments)
         self._features = features
-        self._sizes = LoadedSizes(rpc, cache.data_length)
+        self._wallet_accounts = wallet_accounts
+        self._budgets = Budgets(
+            Simulator(rpc, families, features),
+            LoadedSizes(rpc, self._data_length),
+            options,
+            consumption,
+            wallet_accounts,
+        )
         self._outcomes = Outcomes(rpc, families, options, cache.slot_time, commitments)
         self._rents = Rents(rpc)
         self._sends = asyncio.Semaphore(options.sends_at_once)
@@ -106,22 +113,53 @@ class SolanaChain:
         """See `Chain.rebroadcast_ms`."""
         return rebroadcast_ms(self._cache.slot_time)
 
+    def start(self) -> None:
+        """Fetches blockhashes ahead; for a process that builds."""
+        self._blockhashes.start()
+
     async def close(self) -> None:
         """Ends what is under way. The client and the cache are closed by their owner."""
+        await self._blockhashes.close()
+        await self._budgets.close()
         await self._outcomes.close()
 
-    async def build(self, order: Order) -> Built:
-        """See `Chain.build`. What a simulation refuses is not signed: failing costs fees too."""
-        assert self._wallet is not None, "who builds has a key"
+    def _data_length(self, address: str) -> int | None:
+        known = self._cache.data_length(address)
+        if known is None and self._wallet_accounts is not None:
+            known = self._wallet_accounts.data_length(address)
+        return known
+
+    def build(self, order: Order) -> Built | Awaitable[Built]:
+        """See `Chain.build`. Given at once where no node has to be asked for it."""
+        return self._at_once(order) or self.build_asking(order)
+
+    def _at_once(self, order: Order) -> Built | None:
+        """The transaction by what is known; None where blockhash, limits or funds are not."""
+        recent = self._blockhashes.known()
+        if recent is None or (order.triggered and not self._cache.reached(order.watch_slot)):
+            return None
+        # No simulation shows that the rent rose: the most it ever was comes back with the account.
+        plan, crossings = self._plan(order, rent_at_most(TOKEN_ACCOUNT_BYTES))
+        version = self._first_version(order)
+        draft = drafted(plan)
+        try:
+            trial = message(draft, self._most, recent.value.blockhash, version)
+            budget = self._budgets.known(Attempt(order, draft, trial, version, crossings))
+            if budget is None:
+                return None
+            return self._signed(
+                message(draft, budget, recent.value.blockhash, version), plan, recent
+            )
+        except VenueRefusal:  # too large: `build_asking` tries other forms
+            return None
+
+    async def build_asking(self, order: Order) -> Built:
+        """As `build`. What a simulation refuses is not signed: failing costs fees too."""
         if order.triggered:
             await self._cache.reach(order.watch_slot)
-        legs = legs_of(order, self._cache, self._tokens)
-        crossings = [crossing(leg, self._cache.quotable(leg.pool.address).clock) for leg in legs]
-        memo = memo_of(order.id, next_attempt(order))
         again = bool(order.signature or order.attempts or order.retreats)
         recent = await self._blockhashes.recent(fresh=again)
-        rent = await self._rents.of(TOKEN_ACCOUNT_BYTES)
-        plan = Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent)
+        plan, crossings = self._plan(order, await self._rents.of(TOKEN_ACCOUNT_BYTES))
         version = self._first_version(order)
         try:
             transaction = await self._transaction(
@@ -133,6 +171,20 @@ class SolanaChain:
             transaction = await self._transaction(
                 order, plan, recent.value.blockhash, V0, crossings
             )
+        return self._signed(transaction, plan, recent)
+
+    def _plan(self, order: Order, rent: int) -> tuple[Plan, list[Crossing]]:
+        """The swaps by the pools as they are now. Raises VenueRefusal."""
+        assert self._wallet is not None, "who builds has a key"
+        legs = legs_of(order, self._cache, self._tokens)
+        crossings = [crossing(leg, self._cache.quotable(leg.pool.address).clock) for leg in legs]
+        memo = memo_of(order.id, next_attempt(order))
+        return Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent), crossings
+
+    def _signed(self, transaction: Message, plan: Plan, recent: At[Blockhash]) -> Built:
+        assert self._wallet is not None, "who builds has a key"
+        if self._wallet_accounts is not None:
+            self._wallet_accounts.claim(brought(plan.legs))
         signature, raw = signed(transaction, self._wallet)
         last_valid_height = recent.value.last_valid_block_height
         return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
@@ -154,7 +206,7 @@ class SolanaChain:
         version: int,
         crossings: Sequence[Crossing],
     ) -> Message:
-        """The message to sign, within the limits that its simulation gives. Raises VenueRefusal."""
+        """The message to sign, within its limits. Raises VenueRefusal."""
         try:
             draft, trial = await self._fitting(plan, blockhash, version)
         except VenueRefusal as error:
@@ -163,7 +215,7 @@ class SolanaChain:
             version = await self._larger(error)
             draft, trial = await self._fitting(plan, blockhash, version)
         try:
-            budget = await self._budget(order, draft, trial, version, crossings)
+            budget = await self._budgets.of(Attempt(order, draft, trial, version, crossings))
         except VenueRefusal as error:
             short = error.code in SHORT_OF_RENT and draft.created
             if short and await self._rents.rose(TOKEN_ACCOUNT_BYTES, plan.rent):
@@ -191,16 +243,15 @@ class SolanaChain:
         """Its instructions, in a smaller form if only that fits and may be used, and a message to
         try them with: it may load all that a transaction may. Raises VenueRefusal.
         """
-        most = Budget(CU_MAX, self._options.cu_price)
         draft = drafted(plan)
         try:
-            return draft, message(draft, most, blockhash, version)
+            return draft, message(draft, self._most, blockhash, version)
         except VenueRefusal:
             smaller = await self._smaller(plan.legs)
             if smaller is None:
                 raise
         draft = drafted(plan._replace(wrapping=smaller))
-        return draft, message(draft, most, blockhash, version)
+        return draft, message(draft, self._most, blockhash, version)
 
     async def _smaller(self, legs: Sequence[Leg]) -> Wrapping | None:
         """The smaller form, where these swaps may have one. Raises VenueRefusal."""
@@ -212,87 +263,6 @@ class SolanaChain:
         if answer[0].value[0] is None:
             return Wrapping.ASSOCIATED
         return Wrapping.KEPT if sol_is_inside(legs) else None
-
-    async def _budget(
-        self,
-        order: Order,
-        draft: Draft,
-        trial: Message,
-        version: int,
-        crossings: Sequence[Crossing],
-    ) -> Budget:
-        """The compute and data limits. Raises VenueRefusal where the simulation fails."""
-        if version == V0:
-            simulation = await self._simulated(trial, version)
-            return Budget(self._cu_limit(simulation, draft, crossings), self._options.cu_price)
-        later = bool(order.attempts or order.retreats)
-        measuring = asyncio.create_task(self._measured(draft, trial, afresh=later))
-        try:
-            simulation = await self._simulated(trial, version)
-            measured = await measuring or 0
-        finally:
-            measuring.cancel()  # not needed where the simulation is refused
-        loaded = max(measured, simulation.loaded_accounts_data_size or 0) or DATA_SIZE_MAX
-        return Budget(
-            self._cu_limit(simulation, draft, crossings),
-            self._options.cu_price,
-            limit(loaded, RETRY_MARGIN_PERCENT) if later else limit(loaded),
-        )
-
-    async def _measured(self, draft: Draft, trial: Message, *, afresh: bool) -> int | None:
-        """Bytes of account data that it loads; None where the nodes do not report it."""
-        addresses = [str(address) for address in trial.account_keys]
-        try:
-            return await self._sizes.of(addresses, draft.created, afresh=afresh)
-        except (VenueRefusal, ValueError) as error:
-            _log.warning("accounts_not_measured", error=str(error))
-            return None
-
-    async def _simulated(self, trial: Message, version: int) -> Simulation:
-        """The simulation of the transaction. Raises VenueRefusal where it fails."""
-        try:
-            # Never signed: a node that simulates must not hold a second valid transaction of the
-            # order.
-            answer = await self._rpc.simulate_transaction(unsigned(trial), "processed")
-        except VenueRefusal as error:
-            if version != V0 and refuses_version(error, simulated=True):
-                raise self._doubted(error.detail) from None
-            if isinstance(error, NotServed):  # by no node: what fails on chain costs its fee
-                return Simulation()
-            raise
-        simulation = answer.value
-        if simulation.err is not None:
-            if simulation.err == UNSUPPORTED_VERSION:
-                raise self._doubted(UNSUPPORTED_VERSION)
-            reason = self._reason(simulation, trial)
-            retryable = reason.retryable or reason.code not in OF_WALLET
-            raise VenueRefusal(reason.code, reason.detail, retryable=retryable)
-        return simulation
-
-    def _doubted(self, detail: str) -> VenueRefusal:
-        """The refusal of a version that the cluster should take: it is asked again."""
-        self._features.doubt(detail)
-        return VenueRefusal(VERSION_REFUSED, detail, retryable=True)
-
-    def _reason(self, simulation: Simulation, trial: Message) -> Reason:
-        """Why it fails."""
-        logs, instructions = simulation.logs or (), instructions_of(trial)
-        balances = held(
-            simulation.pre_token_balances, [str(pubkey) for pubkey in trial.account_keys]
-        )
-        return reason_of(simulation.err, logs, instructions, self._families, balances)
-
-    def _cu_limit(self, simulation: Simulation, draft: Draft, crossings: Sequence[Crossing]) -> int:
-        """The units of the simulation, a margin, and the units of further ticks that the swaps may
-        cross.
-        """
-        spare = sum(crossing.spare for crossing in crossings)
-        if not simulation.units_consumed:
-            return min(
-                CU_MAX, cu_needed(draft.legs) + sum(crossing.now for crossing in crossings) + spare
-            )
-        consumed = simulation.units_consumed * self._options.cu_margin_percent
-        return min(CU_MAX, -(-consumed // 100) + spare)
 
     async def send(self, transactions: Sequence[SecretBytes]) -> None:
         """See `Chain.send`. A failed send does not keep the others from being sent."""

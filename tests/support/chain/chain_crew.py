@@ -166,8 +166,8 @@ class ChainCrew(Crew):
     def __init__(self, url: str, local: LocalChain, settings: Settings) -> None:
         super().__init__(url, local.node.store.path, PATIENT)
         self.local = local
-        self.settings = settings
-        self.trading: Trading = open_trading(settings, signs=True)
+        self.settings = msgspec.structs.replace(settings, redis_url=SecretUrl(url))
+        self.trading: Trading = open_trading(self.settings, signs=True)
 
     def chain(self) -> SolanaChain:  # type: ignore[override]  # of another kind, as is the market
         assert isinstance(self.trading.chain, SolanaChain)

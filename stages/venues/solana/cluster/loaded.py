@@ -60,23 +60,43 @@ class LoadedSizes:
         accounts that it creates itself. `afresh`: reads all of them again. Raises VenueRefusal.
         """
         oldest_s = time.monotonic() - (0 if afresh else KEPT_S)
+        known = self._known_lengths(addresses, created)
+        if unread := self._unread(addresses, known, oldest_s):
+            await self._read(unread)
+        return self._sum(addresses, known)
+
+    def known(self, addresses: Sequence[str], created: Mapping[str, int]) -> int | None:
+        """As `of`, without asking; None where something would have to be read."""
+        known = self._known_lengths(addresses, created)
+        if self._unread(addresses, known, time.monotonic() - KEPT_S):
+            return None
+        return self._sum(addresses, known)
+
+    def _known_lengths(
+        self, addresses: Sequence[str], created: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Lengths that need not be read."""
         lengths = dict(created)
         for address in addresses:
             known = self._known(address)
             if known is not None:
                 lengths.setdefault(address, known)
-        unread = [
+        return lengths
+
+    def _unread(
+        self, addresses: Sequence[str], known: Mapping[str, int], oldest_s: float
+    ) -> list[str]:
+        return [
             address
             for address in addresses
-            if address not in lengths
+            if address not in known
             and (address not in self._lengths or self._lengths[address].read_s < oldest_s)
         ]
-        if unread:
-            await self._read(unread)
-        for address in addresses:
-            if address not in lengths:
-                lengths[address] = self._lengths[address].bytes
-        return sum(ACCOUNT_BYTES + lengths[address] for address in addresses)
+
+    def _sum(self, addresses: Sequence[str], known: Mapping[str, int]) -> int:
+        return sum(
+            ACCOUNT_BYTES + (known[a] if a in known else self._lengths[a].bytes) for a in addresses
+        )
 
     async def _read(self, addresses: Sequence[str]) -> None:
         heads = await self._rpc.get_account_heads(addresses, HEAD_BYTES, "processed")

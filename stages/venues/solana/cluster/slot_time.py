@@ -161,6 +161,8 @@ BLOCKHASH_SHARED_SLOTS = 4
 """So long a blockhash is shared by what is built: a leader's turn, of the 150 blocks it lives."""
 BLOCKHASH_SHARED_LEAST_S, BLOCKHASH_SHARED_MOST_S = 0.4, 2.0
 """The upper bound for any reported length: a wrong length must not outlive the hash."""
+BLOCKHASH_AHEAD = 0.75
+"""The part of that time after which the next one is fetched."""
 STALLED_SLOTS = 10
 """A chain whose slots have not advanced for so long is stalled."""
 STALE_READINGS = 3
@@ -190,6 +192,11 @@ def blockhash_shared_s(slot_time: SlotTime) -> float:
     """How long a blockhash is shared by what is built."""
     shared_s = slot_time.seconds(BLOCKHASH_SHARED_SLOTS, least_s=BLOCKHASH_SHARED_LEAST_S)
     return min(shared_s, BLOCKHASH_SHARED_MOST_S)
+
+
+def blockhash_ahead_s(slot_time: SlotTime) -> float:
+    """Between two blockhashes that are fetched ahead: the next is there before one is too old."""
+    return BLOCKHASH_AHEAD * blockhash_shared_s(slot_time)
 
 
 def stalled_s(slot_time: SlotTime, setting_ms: int) -> float:

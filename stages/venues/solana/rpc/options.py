@@ -9,6 +9,7 @@ import msgspec
 from events.secret import SecretUrl
 
 Commitment = Literal["processed", "confirmed", "finalized"]
+Simulate = Literal["auto", "always", "never"]
 
 
 class RpcOptions(msgspec.Struct, frozen=True):
@@ -48,6 +49,9 @@ class ChainOptions(msgspec.Struct, frozen=True):
 
     cu_price: int = 10_000
     """Micro-lamports a compute unit: the priority fee."""
+    simulate: Simulate = "auto"
+    """When a transaction is simulated before it is sent: where its limits are not known, always or
+    never."""
     cu_margin_percent: int = 130
     """The limit, of what the simulation consumed: prices move on, and swaps cross more then."""
     stalled_ms: int = 2_000

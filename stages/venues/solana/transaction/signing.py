@@ -93,9 +93,8 @@ class Plan(NamedTuple):
 class Draft(NamedTuple):
     """All instructions of a transaction but those of its budget."""
 
-    owner: Pubkey
+    plan: Plan
     instructions: tuple[Instruction, ...]
-    legs: Sequence[Leg]
     created: Mapping[str, int]
     """Data lengths of the accounts that exist while it runs and at no other time."""
 
@@ -119,7 +118,7 @@ def drafted(plan: Plan) -> Draft:
     if wraps and plan.wrapping is not Wrapping.KEPT:
         created[str(_account(plan, WSOL))] = TOKEN_ACCOUNT_BYTES
     memo = Instruction(key(MEMO), plan.memo.encode(), [])
-    return Draft(plan.owner, (memo, *_inside(plan)), plan.legs, created)
+    return Draft(plan, (memo, *_inside(plan)), created)
 
 
 def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> Message:
@@ -129,7 +128,7 @@ def message(draft: Draft, budget: Budget, blockhash: str, version: int = V0) -> 
     limits = VERSIONS[version]
     try:
         compiled = limits.compiled(
-            draft.owner, draft.instructions, budget, Hash.from_string(blockhash)
+            draft.plan.owner, draft.instructions, budget, Hash.from_string(blockhash)
         )
     except Exception as error:  # solders' CompileError is an Exception: more than 256 accounts
         raise VenueRefusal("transaction-too-large", str(error), retryable=True) from error
@@ -157,6 +156,19 @@ def signed(message: Message, wallet: Wallet) -> tuple[str, bytes]:
 def cu_needed(legs: Iterable[Leg]) -> int:
     """Compute units that plain swaps take at most, with all that is around them."""
     return CU_AROUND + sum(leg.family.cu_limit for leg in legs)
+
+
+def brought(legs: Iterable[Leg]) -> dict[str, int]:
+    """The most that the wallet has to bring, in base units by mint: nothing of a token that an
+    earlier swap pays out. Native SOL is under the mint of wrapped SOL.
+    """
+    amounts: dict[str, int] = {}
+    earlier: set[str] = set()
+    for leg in legs:
+        if leg.mint_in not in earlier:
+            amounts[leg.mint_in] = amounts.get(leg.mint_in, 0) + leg.amount_in_most
+        earlier.add(leg.mint_out)
+    return amounts
 
 
 def wrappings(legs: Sequence[Leg], has_account: bool | None) -> tuple[Wrapping, ...]:
@@ -207,7 +219,7 @@ def _account(plan: Plan, mint: str) -> Pubkey:
 
 
 def _wrap(plan: Plan, account: Pubkey) -> list[Instruction]:
-    lamports = _brought(plan.legs)
+    lamports = brought(plan.legs).get(WSOL, 0)
     if plan.wrapping is Wrapping.TEMPORARY:
         return wrap_temporary(plan.owner, _seed(plan), lamports, plan.rent)
     return wrap_associated(plan.owner, account, lamports)
@@ -222,17 +234,6 @@ def _seed(plan: Plan) -> str:
     already could not be created.
     """
     return sha256(plan.memo.encode()).hexdigest()[:8]
-
-
-def _brought(legs: Sequence[Leg]) -> int:
-    """Lamports that the wallet has to bring: none for SOL that an earlier leg pays out."""
-    total = 0
-    earlier: set[str] = set()
-    for leg in legs:
-        if leg.mint_in == WSOL and WSOL not in earlier:
-            total += leg.amount_in_most
-        earlier.add(leg.mint_out)
-    return total
 
 
 def _swap(owner: Pubkey, leg: Leg, accounts: Mapping[str, Pubkey]) -> Instruction:

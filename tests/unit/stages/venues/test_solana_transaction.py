@@ -222,11 +222,13 @@ def test_the_simulated_bytes_of_version_1_are_unsigned(wallet: Wallet) -> None:
 
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=3))
 def test_split_legs_wrap_the_sum_of_their_inputs(amounts: list[int]) -> None:
-    assert t._brought([leg(pool(), amount=amount) for amount in amounts]) == sum(amounts)
+    split = [leg(pool(), amount=amount) for amount in amounts]
+    assert t.brought(split) == {WSOL: sum(amounts)}
 
 
-def test_sol_in_the_middle_of_a_route_is_not_brought_by_the_wallet() -> None:
-    assert t._brought([leg(pool(), a_to_b=False), leg(pool(WSOL, RAY, 2000))]) == 0
+def test_a_token_in_the_middle_of_a_route_is_not_brought_by_the_wallet() -> None:
+    first = leg(pool(), a_to_b=False)
+    assert t.brought([first, leg(pool(WSOL, RAY, 2000))]) == {USDC: first.terms.amount}
 
 
 # -- in a VM ---------------------------------------------------------------------------------------
