@@ -40,6 +40,9 @@ class Traded(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     max_ms: float
+    submitted_p50_ms: float
+    """From the POST to the frame of `TransactionSubmitted`."""
+    submitted_p99_ms: float
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -72,6 +75,8 @@ class Trader:
         self._pairs = itertools.cycle(PAIRS)
         self._draw = random.Random(3)
         self.open: dict[str, float] = {}
+        self.submitted: dict[str, float] = {}
+        """How long each order took until it was sent (s), by id."""
 
     def post(self, count: int) -> None:
         """So many orders in one request."""
@@ -102,7 +107,12 @@ class Trader:
             at = 0
             while (result := websocket.frame_at(self._data, at)) is not None:
                 at = result[1]
+                if at == result[0]:  # a ping
+                    continue
                 frame = _frames.decode(bytes(self._data[result[0] : at]))
+                began = self.open.get(frame.orderId)
+                if frame.status == "submitted" and began is not None:
+                    self.submitted.setdefault(frame.orderId, time.perf_counter() - began)
                 if frame.status in ENDS and frame.orderId in self.open:
                     none_yet = False
                     how = " ".join(filter(None, (frame.status, frame.reason)))
@@ -132,11 +142,13 @@ def main() -> None:
                 warm -= 1
                 if not warm:
                     start = time.perf_counter()
+                    trader.submitted.clear()
                 continue
             took.append(took_s)
             ends[how] += 1
             last = time.perf_counter()
     took.sort()
+    submitted = sorted(trader.submitted.values())
     traded = Traded(
         len(took),
         last - start if took else 0.0,
@@ -144,6 +156,8 @@ def main() -> None:
         quantile(took, 0.5) * 1000,
         quantile(took, 0.99) * 1000,
         took[-1] * 1000 if took else 0.0,
+        quantile(submitted, 0.5) * 1000,
+        quantile(submitted, 0.99) * 1000,
     )
     print(msgspec.json.encode(traded).decode(), flush=True)
 

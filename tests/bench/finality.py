@@ -21,6 +21,8 @@ from tests.bench.subject import Subject
 from tests.bench.yardsticks import Yardsticks
 
 IN_FLIGHT, ORDERS_A_SECOND = 8, 100
+SUBMITTED_P50_MS, SUBMITTED_P99_MS = 4.0, 10.0
+"""On the WebSocket, so that the append is on the disk before."""
 DEATH_S = 120.0
 """A transaction that is not proved dead by then is a fault."""
 LOOK_S = 0.05
@@ -42,11 +44,26 @@ def by_consensus(subject: Subject, _yardsticks: Yardsticks, seconds: float) -> O
 
 def _figures(ours: Subject, consensus: str, seconds: float) -> list[Figure]:
     ours.settle()
-    argv = children.own("chain_load", ours.port, IN_FLIGHT, int(seconds * ORDERS_A_SECOND), seconds)
-    traded = msgspec.json.decode(loads.watched(argv, ours.bytes_on_disk), type=Traded)
+    alone = _traded(ours, 1, seconds)
+    traded = _traded(ours, IN_FLIGHT, seconds)
     confirmed = traded.ends.get("confirmed", 0) / max(1, traded.orders)
     death_s = _death_s(ours)
     return [
+        Figure(
+            letter="l",
+            what=f"POST to TransactionSubmitted, {consensus}, one in flight, p50",
+            value=alone.submitted_p50_ms,
+            unit="ms",
+            targets=(Target("4 ms", alone.submitted_p50_ms <= SUBMITTED_P50_MS),),
+            note=f"{alone.orders} orders",
+        ),
+        Figure(
+            letter="l",
+            what=f"POST to TransactionSubmitted, {consensus}, one in flight, p99",
+            value=alone.submitted_p99_ms,
+            unit="ms",
+            targets=(Target("10 ms", alone.submitted_p99_ms <= SUBMITTED_P99_MS),),
+        ),
         Figure(
             letter="l",
             what=f"POST to confirmed, {consensus}, p50",
@@ -63,6 +80,11 @@ def _figures(ours: Subject, consensus: str, seconds: float) -> list[Figure]:
             targets=(Target("proved dead", death_s < DEATH_S),),
         ),
     ]
+
+
+def _traded(ours: Subject, in_flight: int, seconds: float) -> Traded:
+    argv = children.own("chain_load", ours.port, in_flight, int(seconds * ORDERS_A_SECOND), seconds)
+    return msgspec.json.decode(loads.watched(argv, ours.bytes_on_disk), type=Traded)
 
 
 def _death_s(ours: Subject) -> float:
