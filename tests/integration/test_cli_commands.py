@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -61,8 +60,8 @@ def running(
 ) -> Run:
     monkeypatch.setenv("PORT", str(urlsplit(gateway.url).port))
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "none"))
-    # The gateway in this process logs to the standard output of the commands.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    # The gateway in this process would log to the standard output of the commands.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.setattr("getpass.getuser", lambda: "ann")
 
     async def run(*args: str) -> Printed:
