@@ -42,6 +42,11 @@ class Client(Transport):
             response_schemas.Accepted, "/api/orders/execute", _json(order), key
         )
 
+    async def test(self, order: NewOrder) -> response_schemas.OrderTest:
+        """Returns what would become of an order now; it is not submitted."""
+        answer = await self.ask("POST", "/api/orders/test", json=_json(order))
+        return _as(response_schemas.OrderTest, answer)
+
     async def submit_batch(
         self, orders: Sequence[NewOrder], *, key: str = ""
     ) -> list[response_schemas.BatchResult]:

@@ -14,6 +14,7 @@ from gateway.endpoints.shared import (
     SOCKET,
     SWITCH,
     TAKEN,
+    TESTED,
     TRACE,
 )
 from gateway.middleware.authorization import Budget, Permission, Reach
@@ -104,6 +105,23 @@ ENDPOINTS = (
         query=None,
         headers=(KEY, TRACE),
         body="BatchRequest",
+    ),
+    Endpoint(
+        "POST",
+        "/api/orders/test",
+        lambda handlers: handlers.quotes.test,
+        Permission("trade", Reach.NONE),
+        operation_id="testOrder",
+        tag="orders",
+        summary="Test an order without submitting it",
+        description="Validates an order as `submitOrder` does, asks every route for it, and"
+        " answers what the router would decide now. Nothing is appended to the log. Limit and"
+        " sniper orders are judged as if they were triggered now. Balances, idempotency keys and"
+        " the simulation of the transaction are not tested.",
+        responses={200: Response("What would become of it now", response_schemas.OrderTest)},
+        problems=(*FORM, *_ORDER, *TESTED),
+        query=None,
+        body="OrderRequest",
     ),
     Endpoint(
         "GET",

@@ -14,8 +14,11 @@ from projections.views.enums import (
     REF,
     BatchStatus,
     CancelStatus,
+    FailureReason,
     OrderStatus,
+    OrderType,
     SwapMode,
+    TestOutcome,
     enum_schema,
 )
 from projections.views.enums import EngineState as EngineStatus
@@ -205,6 +208,15 @@ class QuotesAnswer(Shape):
     slippage_bps: Count
     quotes: list[Quote]
     best: BestQuote | None
+
+
+class OrderTest(QuotesAnswer):
+    """What would become of an order now; nothing was submitted."""
+
+    type: OrderType
+    outcome: TestOutcome
+    reason: FailureReason | None
+    detail: str | None
 
 
 class PricePoint(Shape):

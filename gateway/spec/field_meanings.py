@@ -209,6 +209,12 @@ MEANINGS: dict[str, str] = {
     "Proof.events": "The events of the order, the first one first.",
     "ProofEvent.event": "The name of the event.",
     "QuotesAnswer.quotes": "Every route, refusals included.",
+    "OrderTest.best": "The route that would be taken, with the bound that the order would have;"
+    " null unless `outcome` is routed.",
+    "OrderTest.detail": "What the reason leaves open, such as by how much a quote missed the bound"
+    " in whole tokens.",
+    "OrderTest.outcome": "What would become of the order now.",
+    "OrderTest.reason": "Why it would wait, be delayed or fail; null where it would be routed.",
     "PriceHistory.series": "One series of prices for each route.",
     "Readiness.parked": "The number of parked orders; null: not known.",
     "Readiness.version": "The version of the engine that answers.",

@@ -99,6 +99,19 @@ async def test_submit_places_a_sniper_order(gateway: Served, engine: Run) -> Non
     assert (shown["slippageBps"], shown["timeInForce"]) == (300, "GTC")
 
 
+async def test_submit_with_dry_run_prints_what_would_become_of_the_order(
+    gateway: Served, engine: Run
+) -> None:
+    swap = ("submit", "SOL", "USDC", "1.5", "--dry-run")
+    printed = await engine(*swap)
+    assert (printed.code, printed.out.split(":")[0]) == (0, "routed")
+    printed = await engine(*swap, "--min-amount-out", "100000")
+    assert (printed.code, printed.out.split(":")[:2]) == (3, ["failed", " quote-below-minimum"])
+    printed = await engine(*swap, "--json")
+    assert json.loads(printed.out)["best"]
+    assert (await gateway.get("/readyz"))[1]["log"]["position"] == 0
+
+
 async def test_submit_prints_the_refusal_of_the_gateway(engine: Run) -> None:
     printed = await engine("submit", "SOL", "USDC", "1", "--tif", "FOK")
     assert (printed.code, printed.out) == (1, "")
