@@ -166,7 +166,15 @@ def events() -> str:
         if added := list(PAYLOADS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
     parts.append("# Other frames\n")
-    for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
+    for name in (
+        "Unknown",
+        "Heartbeat",
+        "Lost",
+        "Shutdown",
+        "Following",
+        "Unfollowed",
+        "FollowFault",
+    ):
         schema = schemas[name]
         parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
         parts.append(fields(schema, list(schema["properties"])))
