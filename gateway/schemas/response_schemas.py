@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from projections.views.enums import (
     REF,
     BatchStatus,

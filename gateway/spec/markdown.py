@@ -14,7 +14,8 @@ from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES, RETRY_AFTER_S
+from gateway.http.problem_codes import CODES
+from gateway.http.problems import RETRY_AFTER_S
 from gateway.http.readiness_reasons import REASONS as READINESS_REASONS
 from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
