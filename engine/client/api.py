@@ -72,7 +72,7 @@ class Client(Transport):
     async def orders(
         self, filters: Filters = ALL, *, most: int | None = None
     ) -> AsyncIterator[Order]:
-        """Yields orders, the newest first, as many pages as it takes."""
+        """Yields orders, the newest first unless `sort` differs, as many pages as it takes."""
         cursor: dict[str, str] = {}
         left = most
         while left is None or left > 0:

@@ -130,7 +130,7 @@ ENDPOINTS = (
         Permission("read", Reach.LISTED),
         operation_id="listOrders",
         tag="orders",
-        summary="List orders, the newest first",
+        summary="List orders",
         description="Lists orders that match all filters, a page at a time. It is read from the"
         " archive, which may be behind the log by the lag of the projection.",
         responses={200: Response("A page", response_schemas.Orders)},

@@ -105,7 +105,7 @@ class BatchResults(Shape):
 
 
 class Orders(Shape):
-    """A page of orders, the newest first."""
+    """A page of orders."""
 
     orders: list[Order]
     next_cursor: NextCursor | None

@@ -191,7 +191,7 @@ MEANINGS: dict[str, str] = {
     "Order.price": "The price of the chosen route: whole tokens of tokenOut for one tokenIn.",
     "Order.reason": "Why it failed or expired.",
     "Order.rentLamports": "The rent of token accounts that it left open, in lamports.",
-    "Orders.orders": "The orders of the page, the newest first.",
+    "Orders.orders": "The orders of the page, as sorted.",
     "OrderAmended.targetPrice": "The least price that holds from now on: whole tokens of tokenOut"
     " for one tokenIn; empty where the order has none.",
     "OrderAt.position": "The position in the log of the event that made it so.",

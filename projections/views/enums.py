@@ -109,6 +109,7 @@ ENUMS: dict[str, Enumeration] = {
             "failed": "It would fail, for the reason given.",
         },
     ),
+    "ListSort": Enumeration("Which orders of a list come first.", _plain(["newest", "oldest"])),
     "CancelStatus": Enumeration(
         "The status after a cancel; `unknown` where it is not known.", _plain([*Status, "unknown"])
     ),
