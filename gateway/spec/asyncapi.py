@@ -89,7 +89,7 @@ def _schemas() -> Json:
         "properties": {
             "orderId": {"type": "string", "format": "uuid", "pattern": UUID},
             "follow": {"type": "boolean"},
-            "requestId": {"type": "string", "minLength": 1, "maxLength": 64},
+            "id": {"type": "string", "minLength": 1, "maxLength": 64},
         },
         "required": ["orderId"],
         "additionalProperties": False,

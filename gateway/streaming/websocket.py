@@ -35,9 +35,9 @@ from projections.feed.order_follower import Follower
 from projections.feed.subscription import SLOW, Subscription
 
 MESSAGE_BYTES = 4096
-"""The longest message of a client: an order id and a request id in JSON."""
+"""The longest message of a client: an order id and an id in JSON."""
 
-REQUEST_ID_LENGTH = 64
+MESSAGE_ID_LENGTH = 64
 
 FOLLOWED_ORDERS = 10_000
 """How many orders one socket may follow at once."""
@@ -51,7 +51,7 @@ BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
 class _FollowRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     order_id: str
     follow: bool = True
-    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=REQUEST_ID_LENGTH)] = ""
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_LENGTH)] = ""
 
 
 _wish = msgspec.json.Decoder(_FollowRequest)
@@ -195,7 +195,7 @@ async def _texts(ws: web.WebSocketResponse, socket: Socket) -> AsyncIterator[str
 
 Known = Callable[[str], Awaitable[None]]
 NOT_ASKED: Mapping[str, str] = {}
-"""Of a message without a request id."""
+"""Of a message without an id."""
 
 
 class OrderFollowers:
@@ -217,7 +217,7 @@ class OrderFollowers:
             self._socket.send_content(event="error", code="malformed-message", detail=str(error))
             return
         order_id = parse_order_id(wish.order_id)
-        asked = {"requestId": wish.request_id} if wish.request_id else {}
+        asked = {"id": wish.id} if wish.id else {}
         if self._socket.backlog() > FOLLOWER_BYTES:
             self._socket.close(SLOW, "too slow: follow again")
         elif order_id is None:
@@ -239,13 +239,13 @@ class OrderFollowers:
             follower.leave()
 
     def _acknowledge(self, event: str, order_id: str, asked: Mapping[str, str]) -> None:
-        """Answers a message with a request id; others are answered by the events alone."""
+        """Answers a message with an id; others are answered by the events alone."""
         if asked:
             live = order_id in self._followers
             self._socket.send_content(event=event, orderId=order_id, live=live, **asked)
 
     async def add(self, order_id: str, asked: Mapping[str, str] = NOT_ASKED) -> None:
-        """Follows an order, its history first. `asked`: the request id, if there is any."""
+        """Follows an order, its history first. `asked`: the id of the message, if any."""
         follower = Follower(self._feed, self._socket, order_id, self._ended)
         self._followers[order_id] = follower
         code = ""

@@ -79,7 +79,7 @@ class Following(Shape):
 
     event: str
     order_id: OrderId
-    request_id: str
+    id: str
     live: bool
 
 
@@ -88,7 +88,7 @@ class Unfollowed(Shape):
 
     event: str
     order_id: OrderId
-    request_id: str
+    id: str
     live: bool
 
 
@@ -98,7 +98,7 @@ class FollowFault(Shape):
     event: str
     code: FollowErrorCode
     order_id: str | UnsetType = UNSET
-    request_id: str | UnsetType = UNSET
+    id: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 
 

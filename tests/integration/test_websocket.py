@@ -133,22 +133,22 @@ async def test_one_socket_follows_many_orders_by_message(gateway: Served) -> Non
         assert len(await frames(ws, 6)) == 6
 
 
-async def test_messages_with_a_request_id_are_acknowledged(gateway: Served) -> None:
+async def test_messages_with_an_id_are_acknowledged(gateway: Served) -> None:
     order_id = await gateway.accepted()
     async with follow(gateway) as ws:
-        await ws.send_json({"orderId": order_id, "requestId": "r1"})
+        await ws.send_json({"orderId": order_id, "id": "r1"})
         history, acknowledged = await frames(ws, 2)
         assert history["status"] == "pending"
         answer = {"orderId": order_id, "live": True}
-        assert acknowledged == {"event": "following", "requestId": "r1"} | answer
-        await ws.send_json({"orderId": order_id, "requestId": "r2"})  # without a second history
-        assert await frames(ws, 1) == [{"event": "following", "requestId": "r2"} | answer]
-        await ws.send_json({"orderId": UNKNOWN, "requestId": "r3"})
+        assert acknowledged == {"event": "following", "id": "r1"} | answer
+        await ws.send_json({"orderId": order_id, "id": "r2"})  # without a second history
+        assert await frames(ws, 1) == [{"event": "following", "id": "r2"} | answer]
+        await ws.send_json({"orderId": UNKNOWN, "id": "r3"})
         [refused] = await frames(ws, 1)
-        assert (refused["code"], refused["requestId"]) == ("unknown-order", "r3")
+        assert (refused["code"], refused["id"]) == ("unknown-order", "r3")
         await finish(gateway, order_id)
         await frames(ws, 5)
-        await ws.send_json({"orderId": order_id, "requestId": "r4"})
+        await ws.send_json({"orderId": order_id, "id": "r4"})
         *again, acknowledged = await frames(ws, 7)
         assert [frame["version"] for frame in again] == [1, 2, 3, 4, 5, 6]
         assert (acknowledged["event"], acknowledged["live"]) == ("following", False)
@@ -160,7 +160,7 @@ async def test_an_order_that_is_no_longer_followed_sends_nothing(gateway: Served
         for order_id in (left, kept):
             await ws.send_json({"orderId": order_id})
         await frames(ws, 2)
-        await ws.send_json({"orderId": left, "follow": False, "requestId": "r1"})
+        await ws.send_json({"orderId": left, "follow": False, "id": "r1"})
         [acknowledged] = await frames(ws, 1)
         assert (acknowledged["event"], acknowledged["live"]) == ("unfollowed", False)
         await ws.send_json({"orderId": left, "follow": False})  # not followed: no answer
@@ -204,8 +204,8 @@ async def test_a_late_subscription_to_an_order_gets_every_step(
         ('{"order":"x"}', "malformed-message"),
         ('{"orderId":7}', "malformed-message"),
         (f'{{"orderId":"{UNKNOWN}","follow":1}}', "malformed-message"),
-        (f'{{"orderId":"{UNKNOWN}","requestId":""}}', "malformed-message"),
-        (f'{{"orderId":"{UNKNOWN}","requestId":"{"r" * 65}"}}', "malformed-message"),
+        (f'{{"orderId":"{UNKNOWN}","id":""}}', "malformed-message"),
+        (f'{{"orderId":"{UNKNOWN}","id":"{"r" * 65}"}}', "malformed-message"),
         ('{"orderId":"x"}', "malformed-order-id"),
         (f'{{"orderId":"{UNKNOWN}"}}', "unknown-order"),
     ],
