@@ -6,6 +6,10 @@ RUN python -m venv /venv \
     && /venv/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim
+LABEL org.opencontainers.image.title="order-execution-engine" \
+    org.opencontainers.image.description="Executes swap orders through an event log that can be replayed and audited" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --system --gid 10001 engine \
     && useradd --system --uid 10001 --gid 10001 --no-create-home engine \
     && install -d -o engine -m 0700 /data

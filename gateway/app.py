@@ -145,7 +145,7 @@ def _handlers(
         commands=CommandHandlers(log, urgent, archive, health, views, tokens),
         sockets=sockets,
         streams=Streams(log, feed, health, presence, heartbeat_ms=options.heartbeat_ms),
-        quotes=Quotes(options.quotes, tokens, log.partition),
+        quotes=Quotes(options.quotes, options.previews, health, tokens, log),
         prices=Prices(prices, tokens),
         admin=Admin(urgent, archive, health),
         parked=ParkedOrders(log, archive, feed.past, health, options.settles, views),

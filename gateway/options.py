@@ -10,7 +10,7 @@ from events.log import EventLog
 from events.money import Token
 from gateway.api.audits import StoreUrls
 from gateway.api.parked import Settles, no_record
-from gateway.api.quotes import Asks
+from gateway.api.quotes import Asks, Previews
 from gateway.middleware.rate_limit import Rates
 from projections.feed.history_reader import Archive
 
@@ -29,6 +29,8 @@ class GatewayOptions:
     """The account of requests without an API key."""
     quotes: Asks
     """Asks the venues for quotes."""
+    previews: Previews
+    """What the router would decide about an order."""
     market_fault: Callable[[], str] = lambda: ""
     """Why no venue can be asked; empty while one can."""
     chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None

@@ -42,6 +42,11 @@ class Client(Transport):
             response_schemas.Accepted, "/api/orders/execute", _json(order), key
         )
 
+    async def test(self, order: NewOrder) -> response_schemas.OrderTest:
+        """Returns what would become of an order now; it is not submitted."""
+        answer = await self.ask("POST", "/api/orders/test", json=_json(order))
+        return _as(response_schemas.OrderTest, answer)
+
     async def submit_batch(
         self, orders: Sequence[NewOrder], *, key: str = ""
     ) -> list[response_schemas.BatchResult]:
@@ -67,7 +72,7 @@ class Client(Transport):
     async def orders(
         self, filters: Filters = ALL, *, most: int | None = None
     ) -> AsyncIterator[Order]:
-        """Yields orders, the newest first, as many pages as it takes."""
+        """Yields orders, the newest first unless `sort` differs, as many pages as it takes."""
         cursor: dict[str, str] = {}
         left = most
         while left is None or left > 0:

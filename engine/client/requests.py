@@ -54,6 +54,8 @@ class Filters(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """Created at or after: ISO 8601 with a zone, or Unix ms; for lists only."""
     created_to: str | int | None = msgspec.field(default=None, name="to")
     """Created before; for lists only."""
+    sort: Literal["newest", "oldest"] | None = None
+    """Which come first; for lists only."""
 
     def params(self) -> dict[str, str]:
         """As query parameters."""

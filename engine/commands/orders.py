@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.client import Client
 from engine.client.session import connect, run_with_gateway
@@ -12,7 +13,7 @@ from engine.settings import Settings
 from engine.terminal.argument_types import count
 from engine.terminal.order_filters import add_filters, filters_of
 
-HELP = "list orders, newest first"
+HELP = "list orders, newest first unless --oldest-first"
 EXAMPLES = (
     "engine orders",
     "engine orders --status watching,submitted --token BONK",
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     add_filters(parser)
     parser.add_argument("--open", action="store_true", help="only those that have not ended")
+    parser.add_argument("--oldest-first", action="store_true", help="list the oldest ones first")
     parser.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -36,6 +38,8 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
 
 async def _list(gateway: Client, args: argparse.Namespace) -> int:
     filters = filters_of(args)
+    if args.oldest_first:
+        filters = replace(filters, sort="oldest")
     async with gateway as client:
         told = False
         async for item in client.orders(filters, most=args.limit):

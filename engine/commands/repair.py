@@ -14,6 +14,7 @@ from engine.recovery import Done, Plan, RepairError, Word, Words
 from engine.recovery.chain_history import ChainError, open_wallet
 from engine.settings import Settings
 from engine.telemetry.logging import quiet
+from engine.terminal.counts import counted
 from engine.terminal.operator_name import whoami
 from engine.terminal.progress import progress_bar
 from engine.venues import chain_of
@@ -158,7 +159,7 @@ def lines(done: Done) -> list[str]:
 def _founded(done: recovery.Repaired) -> list[str]:
     lines = [
         f"the log is epoch {done.epoch} now, and continues after position {done.position:,}",
-        f"{done.open_orders:,} open orders, {done.keys:,} idempotency keys",
+        f"{counted(done.open_orders, 'open order')}, {counted(done.keys, 'idempotency key')}",
     ]
     for ids, what in (
         (done.adopted, "orders that only the lost log had were taken over"),
@@ -174,7 +175,7 @@ def _founded(done: recovery.Repaired) -> list[str]:
             more = " …" if len(ids) > SHOWN else ""
             lines.append(f"{len(ids):,} {what}: {' '.join(ids[:SHOWN])}{more}")
     if done.unreadable:
-        lines.append(f"{done.unreadable:,} events of the lost log could not be used")
+        lines.append(f"{counted(done.unreadable, 'event')} of the lost log could not be used")
     lines.append(
         "Lost for good, and unknown: orders taken after that position that the log no longer held"
         " (their clients had a 202), cancels, amendments and halts written after it, and keys"

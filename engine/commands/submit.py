@@ -21,11 +21,12 @@ EXAMPLES = (
     "engine submit SOL USDC 1.5 --min-amount-out 220 --tif FOK",
     "engine submit SOL USDC 10 --limit 160 --expires-in 3600",
     "engine submit SOL BONK 2 --sniper --min-liquidity 500 --min-price 5000000",
+    "engine submit SOL USDC 1.5 --min-amount-out 220 --dry-run",
 )
 EXITS = {
-    0: "taken; with --watch confirmed",
+    0: "taken; with --watch confirmed; with --dry-run it would be routed",
     1: "refused, or no gateway",
-    3: "with --watch: it ended otherwise",
+    3: "with --watch: it ended otherwise; with --dry-run: it would not be routed now",
     4: "the outcome is unknown",
 }
 
@@ -87,7 +88,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="using it again submits nothing, and returns the order",
     )
-    parser.add_argument("--watch", action="store_true", help="follow the order to its end")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--watch", action="store_true", help="follow the order to its end")
+    modes.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="submit nothing; print what would become of the order now",
+    )
     parser.add_argument("--json", action="store_true", help="print the response of the gateway")
 
 
@@ -104,8 +111,9 @@ def _add_types_and_fields(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Submits it."""
-    return run_with_gateway(_submit(connect(settings), order_of(args), args))
+    """Submits or tests it."""
+    act = _test if args.dry_run else _submit
+    return run_with_gateway(act(connect(settings), order_of(args), args))
 
 
 def order_of(args: argparse.Namespace) -> NewOrder:
@@ -123,6 +131,22 @@ def order_of(args: argparse.Namespace) -> NewOrder:
     return NewOrder(
         args.token_in, args.token_out, args.amount, client_order_id=args.client_order_id, **fields
     )
+
+
+async def _test(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:
+    async with gateway as client:
+        answer = msgspec.to_builtins(await client.test(order))
+    print(json.dumps(answer) if args.json else _tested(answer))
+    return 0 if answer["outcome"] == "routed" else 3
+
+
+def _tested(answer: Mapping[str, Any]) -> str:
+    if best := answer["best"]:
+        bound = "minAmountOut" if "minAmountOut" in best else "maxAmountIn"
+        route = event_lines.route(best)
+        return f"routed: {route}, price {best['price']}, {bound} {best[bound]}: {best['why']}"
+    why = f"{answer['reason']}: {answer['detail']}" if answer["detail"] else answer["reason"]
+    return f"{answer['outcome']}: {why}"
 
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
         executed = Counter(row.order_id for row in rows if row.executed)
         twice = sum(count > 1 for count in executed.values())
         done = executed.total()
-        print(f"{len(rows)} landed, {done} executed, {twice} orders executed twice")
+        print(f"{len(rows)} landed, {done} executed, {twice} executed twice")
     return 0
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from engine.composition import stop_times
 from engine.composition.log import make_log, open_log, tune
+from engine.composition.routing_preview import preview_routing
 from engine.processes.open_files import raise_limit, share_out, streams_max
 from engine.recovery.idempotency_upgrade import keep_names
 from engine.recovery.settle import settler
@@ -69,6 +70,7 @@ async def run_gateway(
         records=StoreUrls(settings.redis_url, settings.database_url, settings.idempotency_window_s),
         account=settings.account,
         quotes=trading.market.ask,
+        previews=preview_routing,
         market_fault=trading.fault,
         chain_facts=trading.facts,
         restarts=restarts,

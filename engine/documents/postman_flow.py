@@ -125,6 +125,11 @@ FLOW = Folder(
             query=EXACT, checks=BEST,
         ),
         Step(
+            "Test an order without submitting it", ("POST", "/api/orders/test"), (200,),
+            "Validated and routed as a submission is; `outcome` is what would become of it now.",
+            ORDER, checks=(("has an outcome", "pm.expect(pm.response.json().outcome).to.be.ok"),),
+        ),
+        Step(
             "Submit an order with an exact output", SUBMIT, (202,),
             "Exactly `amount` of tokenOut comes out; at most `maxAmountIn` goes in.",
             EXACT | {"maxAmountIn": "{{maxAmountIn}}"}, keep="exactOrderId",

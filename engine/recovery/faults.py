@@ -131,7 +131,7 @@ def _rows(diagnosis: Diagnosis, until: int) -> Iterator[Fault]:
     if wrong:
         at = spans(wrong)
         text = f"archive: rows are missing, damaged or wrongly labelled, at {at}"
-        yield Fault(text, Step.ARCHIVE, f"{len(wrong)} rows are written, at {at}")
+        yield Fault(text, Step.ARCHIVE, f"rows to write: {len(wrong)}, at {at}")
     if proof.regained:
         at = spans(proof.regained)
         text = f"archive: a loss was accepted at {at}, where nothing is lost"
@@ -160,7 +160,7 @@ def _audited(diagnosis: Diagnosis, *, moved: bool) -> Iterator[Fault]:
     if diagnosis.archived_end and "orders" in diagnosis.missing_tables:
         yield Fault("`orders` is not there", Step.REBUILD)
     if diagnosis.unfolded:
-        yield Fault(f"{diagnosis.unfolded} orders could not be folded", Step.REBUILD)
+        yield Fault(f"orders that could not be folded: {diagnosis.unfolded}", Step.REBUILD)
     if moved:
         yield Fault("`orders` is not of the end of the archive", Step.REBUILD)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from engine.client import Filters
 
@@ -24,7 +25,7 @@ def filters_of(args: argparse.Namespace) -> Filters:
 
     An empty text is passed on, and refused: the empty variable of a script must not mean all.
     """
-    flags = {name: True for name in _FLAGS if getattr(args, name, False)}
+    flags: dict[str, Any] = {name: True for name in _FLAGS if getattr(args, name, False)}
     return Filters(
         status=args.status,
         type=args.type,

@@ -1,10 +1,10 @@
 """Lists orders: filters, pages and cursors.
 
-A page is a key range. Ids are UUIDv7, so that newest first is id descending and a time is an id. A
-cursor is the last listed id and stays valid when orders are added. It never contains an order that
-was examined and not listed, which may be another account's: it is a time then. Filters without an
-index (token, account, type, parked, in doubt) are applied to windows of ids until the page is full
-or half a second has passed.
+A page is a key range. Ids are UUIDv7, so that newest first is id descending, oldest first is id
+ascending, and a time is an id. A cursor is the last listed id and stays valid when orders are
+added. It never contains an order that was examined and not listed, which may be another account's:
+it is a time then. Filters without an index (token, account, type, parked, in doubt) are applied to
+windows of ids until the page is full or half a second has passed.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Filters(NamedTuple):
     """Created before."""
     parked: bool | None = None
     in_doubt: bool | None = None
+    oldest_first: bool = False
+    """The order of the list."""
 
     @property
     def sparse(self) -> bool:
@@ -69,28 +71,31 @@ def decode_cursor(cursor: str) -> str:
 
 
 async def find(
-    fetch: Callable[..., Awaitable[list[Any]]], filters: Filters, limit: int, before: str | None
+    fetch: Callable[..., Awaitable[list[Any]]], filters: Filters, limit: int, after: str | None
 ) -> tuple[list[bytes], str | None]:
-    """The encoded orders of a page, and the cursor of the next one."""
-    deadline, began_at = time.monotonic() + SEARCH_S, before or _LAST_ID
-    query, values = _query(filters)
+    """The encoded orders of a page that begins behind an id, and the cursor of the next one."""
+    way = _OLDEST if filters.oldest_first else _NEWEST
+    after = after or way.start
+    deadline, began_at = time.monotonic() + SEARCH_S, after
+    query, values = _query(filters, way)
     hits: list[Any] = []
     while True:
         hits_max = limit + 1 - len(hits)  # one more tells whether there is a next page
         window = _WINDOW_ROWS if filters.sparse else hits_max
         if filters.in_doubt is not None:  # the state alone has it: the rows of a window are decoded
             window = hits_max = _DECODED_ROWS
-        rows = await fetch(query, before or _LAST_ID, window, hits_max, *values)
+        rows = await fetch(query, after, window, hits_max, *values)
         hits += [row for row in rows if row["id"] is not None and _doubt_fits(row, filters)]
         if len(hits) > limit:
             return [row["state"] for row in hits[:limit]], encode_cursor(str(hits[limit - 1]["id"]))
         scanned, last = rows[0]["scanned"], rows[0]["last"]
         if scanned < window:
             return [row["state"] for row in hits], None
-        before = str(last)
-        listed = str(hits[-1]["id"]) if hits else _LAST_ID
-        following = min(listed, _later_than(before))
-        if time.monotonic() > deadline and following < began_at:
+        after = str(last)
+        listed = str(hits[-1]["id"]) if hits else way.start
+        following = way.further(listed, way.edge(after))
+        moved = following != began_at and following == way.further(following, began_at)
+        if moved and time.monotonic() > deadline:
             return [row["state"] for row in hits], encode_cursor(following)
 
 
@@ -110,22 +115,41 @@ def _later_than(order_id: str) -> str:
     return first_id_at(min(created_ms(order_id) + 1, MS_MAX))
 
 
-_LAST_ID = KEYS_ID
+class _Way(NamedTuple):
+    """The direction in which a list is read."""
+
+    start: str
+    """The id that all pages are behind."""
+    compares: str
+    sorts: str
+    further: Callable[[str, str], str]
+    """The id that is listed later."""
+    edge: Callable[[str], str]
+    """An id of no order, from which all orders of the same millisecond are examined again."""
+
+
+def _earlier_than(order_id: str) -> str:
+    """The lowest id of the same millisecond, which no order has."""
+    return first_id_at(created_ms(order_id))
+
+
+_NEWEST = _Way(KEYS_ID, "<", "DESC", min, _later_than)
+_OLDEST = _Way(first_id_at(0), ">", "ASC", max, _earlier_than)
 
 _WINDOW = """
 WITH page AS MATERIALIZED (
     SELECT id, token_in, token_out, account, type, parked, state FROM orders
-    WHERE id < $1::uuid AND {keyed} ORDER BY id DESC LIMIT $2
+    WHERE id {compares} $1::uuid AND {keyed} ORDER BY id {sorts} LIMIT $2
 )
 SELECT hit.id, hit.state, span.scanned, span.last
 FROM (SELECT count(*) AS scanned, (array_agg(id))[count(*)] AS last FROM page) AS span
 LEFT JOIN LATERAL (
-    SELECT id, state FROM page WHERE {filtered} ORDER BY id DESC LIMIT $3
+    SELECT id, state FROM page WHERE {filtered} ORDER BY id {sorts} LIMIT $3
 ) AS hit ON true
 """
 
 
-def _query(filters: Filters) -> tuple[str, list[Any]]:
+def _query(filters: Filters, way: _Way) -> tuple[str, list[Any]]:
     """The SQL of a window and its values from $4 on. No text of a client is in the SQL."""
     values: list[Any] = []
 
@@ -153,4 +177,12 @@ def _query(filters: Filters) -> tuple[str, list[Any]]:
     if filters.token is not None:
         token = place(filters.token)
         filtered.append(f"(token_in = {token} OR token_out = {token})")
-    return _WINDOW.format(keyed=" AND ".join(keyed), filtered=" AND ".join(filtered)), values
+    if filters.oldest_first:
+        keyed.append(f"id < '{KEYS_ID}'::uuid")  # as newest first begins: see SYSTEM_STREAM_IDS
+    query = _WINDOW.format(
+        compares=way.compares,
+        sorts=way.sorts,
+        keyed=" AND ".join(keyed),
+        filtered=" AND ".join(filtered),
+    )
+    return query, values

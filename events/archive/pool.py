@@ -213,14 +213,14 @@ class Archive:
     async def find(
         self, filters: Filters, *, limit: int, cursor: str | None = None
     ) -> tuple[list[Order], str | None]:
-        """Orders, newest first, and the cursor of the next page, None at the end.
+        """Orders, as sorted by the filters, and the cursor of the next page, None at the end.
 
         A page may be short, or even empty, before the end: a search with few hits stops after half
         a second and continues at its cursor. Raises BadCursor.
         """
-        before = listing.decode_cursor(cursor) if cursor else None
+        after = listing.decode_cursor(cursor) if cursor else None
         async with self.connection() as connection:
-            rows, following = await listing.find(connection.fetch, filters, limit, before)
+            rows, following = await listing.find(connection.fetch, filters, limit, after)
         return [streams.decode_order(state) for state in rows], following
 
     # -- progress ------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class _Verification:
                 at, "", refused.reason, self._of(refused.detail, order_id), key=key
             )
         if aside := (await self._log.foreign()).aside:
-            detail = f"{aside:,} entries that the log did not write were set aside"
+            detail = f"entries that the log did not write, set aside: {aside:,}"
             self._report(self._end, "aside", detail, LOG, self._log.keys.aside)
 
     @staticmethod
@@ -288,7 +288,7 @@ class _Verification:
             row = await archive.following()
         if count:
             vouched = "" if first <= self._end else f", and the log ends at {self._end}"
-            detail = f"{count:,} rows stand behind the checkpoint, which is at {end}{vouched}"
+            detail = f"rows behind the checkpoint, which is at {end}: {count:,}{vouched}"
             self._report(first, "beyond", detail, ARCHIVE, "events")
 
     # -- what follows ----------------------------------------------------------------------------

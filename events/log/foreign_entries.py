@@ -30,7 +30,7 @@ class Foreign(NamedTuple):
     """How many were set aside and not yet removed by a repair."""
 
     def __str__(self) -> str:
-        text = str(self.behind[0]) if self.behind else f"{self.aside:,} log entries were set aside"
+        text = str(self.behind[0]) if self.behind else f"log entries set aside: {self.aside:,}"
         return f"{text}; `engine repair` removes it"
 
     def __bool__(self) -> bool:

@@ -1,16 +1,21 @@
-"""GET /api/quotes: the quotes by which an order would be routed."""
+"""The quotes by which an order would be routed, and tests of orders.
+
+Rule of this file: nothing is appended to the log.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from events import best_quote
 from events.ids import new_order_id
+from events.log import EventLog
 from events.money import (
     AmountError,
     Token,
@@ -20,17 +25,41 @@ from events.money import (
     to_base_units,
     to_tokens,
 )
-from events.order import Order
-from events.types import Quote
+from events.order import Order, evolve
+from events.types import Event, OrderSubmitted, Quote, Status
+from gateway.backends.backend_errors import reading_log
+from gateway.backends.health import Health
 from gateway.http import responses
 from gateway.http.problems import Problem
+from gateway.middleware.auth import own_account
+from gateway.middleware.origin import OriginGuard
 from gateway.parsing import values
+from gateway.parsing.body import body_of
+from gateway.parsing.field_reader import parse_object
+from gateway.parsing.order_request import parse_order
 from gateway.parsing.parameter_tables import QUOTE_FIELDS, QUOTE_REQUIRED
 from gateway.parsing.parameters import reject_unknown_parameters
 from projections.views import schemas
 
 Asks = Callable[[Order], Awaitable[Sequence[Quote]]]
 """Asks for every route of an order, refusals included."""
+
+
+class RoutingPreview(NamedTuple):
+    """What the router would decide about an order."""
+
+    outcome: str
+    """`routed`, `waiting`, `delayed` or `failed`."""
+    reason: str = ""
+    detail: str = ""
+    min_amount_out: int = 0
+    """The least output of a route, in base units."""
+    max_amount_in: int = 0
+    """The greatest input of a route with an exact output, in base units."""
+
+
+Previews = Callable[[Order, Sequence[Quote]], RoutingPreview]
+"""The router's decision about an order with these quotes."""
 
 QUOTES_S = 5.0
 """Timeout of the venues."""
@@ -42,24 +71,60 @@ AT_ONCE = 8
 class Quotes:
     """Serves quotes."""
 
-    def __init__(self, ask: Asks, tokens: Mapping[str, Token], partition: int) -> None:
+    def __init__(
+        self,
+        ask: Asks,
+        preview: Previews,
+        health: Health,
+        tokens: Mapping[str, Token],
+        log: EventLog,
+    ) -> None:
         self._ask = ask
+        self._preview = preview
+        self._health = health
         self._tokens = tokens
-        self._partition = partition
+        self._log = log
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /api/quotes: all routes, the best one with the reason, and its bound by slippage."""
         order = self._order(request)
-        try:
-            async with asyncio.timeout(QUOTES_S), self._room:
-                quotes = await self._ask(order)
-        except TimeoutError:
-            raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None
+        quotes = await self._quotes(order)
         silent = sorted({quote.error for quote in quotes} & best_quote.UNANSWERED)
         if silent and all(quote.error for quote in quotes):
             raise Problem("venues-unavailable", ", ".join(silent))
         return responses.json_response(_view(order, quotes))
+
+    async def test(self, request: web.Request) -> web.Response:
+        """POST /api/orders/test: what would become of an order now. It is not accepted."""
+        OriginGuard.check_json(request)
+        fields = parse_object(await body_of(request))
+        now_us = time.time_ns() // 1000
+        fact = parse_order(fields, self._tokens, now_us=now_us)
+        await self._check_accepting()
+        order = self._unsubmitted(fact, own_account(request), now_us)
+        quotes = await self._quotes(order)
+        return responses.json_response(_test(order, quotes, self._preview(order, quotes)))
+
+    async def _check_accepting(self) -> None:
+        """Raises Problem where a submission would be refused for the state of the engine."""
+        self._health.check_accepting()
+        async with reading_log():
+            suspended = await self._log.suspended()
+        if suspended:
+            raise Problem("suspended")
+
+    async def _quotes(self, order: Order) -> Sequence[Quote]:
+        try:
+            async with asyncio.timeout(QUOTES_S), self._room:
+                return await self._ask(order)
+        except TimeoutError:
+            raise Problem("venues-unavailable", f"no answer within {QUOTES_S:g} s") from None
+
+    def _unsubmitted(self, fact: OrderSubmitted, account: str, now_us: int) -> Order:
+        """The order as it would be after its first event."""
+        order_id = new_order_id(self._log.partition)
+        return evolve(None, Event(order_id, 1, now_us, Status.PENDING, account, "", fact))
 
     def _order(self, request: web.Request) -> Order:
         query = request.query
@@ -84,7 +149,7 @@ class Quotes:
         except AmountError as error:
             raise _bad("amount", str(error)) from None
         return Order(
-            new_order_id(self._partition),
+            new_order_id(self._log.partition),
             token_in=token_in.symbol,
             token_out=token_out.symbol,
             decimals_in=token_in.decimals,
@@ -140,6 +205,22 @@ def _best(order: Order, quotes: Sequence[Quote], best: int) -> dict[str, Any]:
         return view | {"maxAmountIn": to_tokens(most, into)}
     least = min_amount_out(quote.amount_out, order.slippage_bps)
     return view | {"minAmountOut": to_tokens(least, out)}
+
+
+def _test(order: Order, quotes: Sequence[Quote], preview: RoutingPreview) -> dict[str, Any]:
+    view = _view(order, quotes) | {
+        "type": order.type,
+        "outcome": preview.outcome,
+        "reason": preview.reason or None,
+        "detail": preview.detail or None,
+    }
+    if preview.outcome != "routed":
+        return view | {"best": None}
+    if order.exact_amount_out is not None:
+        bound = {"maxAmountIn": to_tokens(preview.max_amount_in, order.decimals_in)}
+    else:
+        bound = {"minAmountOut": to_tokens(preview.min_amount_out, order.decimals_out)}
+    return view | {"best": view["best"] | bound}
 
 
 def _quote(quote: Quote, decimals_in: int, decimals_out: int, *, exact_out: bool) -> dict[str, Any]:

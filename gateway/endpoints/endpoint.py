@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from gateway.endpoints.handlers import Handlers
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from gateway.middleware.authorization import Permission, Reach
 from gateway.middleware.guard import Handler
 from gateway.parsing import parameter_tables

@@ -14,6 +14,7 @@ from gateway.endpoints.shared import (
     SOCKET,
     SWITCH,
     TAKEN,
+    TESTED,
     TRACE,
 )
 from gateway.middleware.authorization import Budget, Permission, Reach
@@ -106,13 +107,30 @@ ENDPOINTS = (
         body="BatchRequest",
     ),
     Endpoint(
+        "POST",
+        "/api/orders/test",
+        lambda handlers: handlers.quotes.test,
+        Permission("trade", Reach.NONE),
+        operation_id="testOrder",
+        tag="orders",
+        summary="Test an order without submitting it",
+        description="Validates an order as `submitOrder` does, asks every route for it, and"
+        " answers what the router would decide now. Nothing is appended to the log. Limit and"
+        " sniper orders are judged as if they were triggered now. Balances, idempotency keys and"
+        " the simulation of the transaction are not tested.",
+        responses={200: Response("What would become of it now", response_schemas.OrderTest)},
+        problems=(*FORM, *_ORDER, *TESTED),
+        query=None,
+        body="OrderRequest",
+    ),
+    Endpoint(
         "GET",
         "/api/orders",
         lambda handlers: handlers.order_reads.list,
         Permission("read", Reach.LISTED),
         operation_id="listOrders",
         tag="orders",
-        summary="List orders, the newest first",
+        summary="List orders",
         description="Lists orders that match all filters, a page at a time. It is read from the"
         " archive, which may be behind the log by the lag of the projection.",
         responses={200: Response("A page", response_schemas.Orders)},

@@ -17,6 +17,8 @@ TAKEN = (
     "outcome-unknown",
 )  # fmt: skip
 """Of endpoints that create orders."""
+TESTED = ("venues-unavailable", "log-unavailable", "suspended", "log-full")
+"""Of the endpoint that tests an order."""
 LOOKUP = ("malformed-order-id", "unknown-order", "malformed-parameter", "unreadable-order")
 """Of endpoints with an order in their path."""
 READ = ("log-unavailable", "archive-unavailable")

@@ -72,6 +72,8 @@ LIST: Table = {
     | {"description": "Only orders that have not ended, or only ended ones.", "example": True},
     "from": _schema(f"Only orders created at or after this time: {_MOMENT}.", _TIME),
     "to": _schema(f"Only orders created before this time: {_MOMENT}.", _TIME),
+    "sort": _of("ListSort")
+    | {"description": "Which orders come first; default: newest.", "example": "oldest"},
     "limit": {
         "type": "integer",
         "minimum": 1,

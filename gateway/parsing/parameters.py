@@ -26,6 +26,7 @@ from gateway.parsing.parameter_tables import (
 from gateway.parsing.values import TEXT_LENGTH, is_key, is_text
 from projections.feed.cursors import Cursor, CursorError, parse_cursor
 from projections.feed.subscription import Filter
+from projections.views.enums import ENUMS
 
 Query = MultiMapping[str]
 
@@ -107,6 +108,7 @@ def list_filters(
         account=account,
         from_ms=None if since_us is None else since_us // 1000,
         to_ms=None if until_us is None else -(-until_us // 1000),
+        oldest_first=_one_of(query, "sort", ENUMS["ListSort"].meanings) == "oldest",
     )
     return filters, _limit(query), query.get("cursor")
 
@@ -199,6 +201,13 @@ def _flag(query: Query, parameter: str) -> bool | None:
     if text not in (None, "true", "false"):
         raise _bad(parameter, "true or false")
     return None if text is None else text == "true"
+
+
+def _one_of(query: Query, parameter: str, possible: Collection[str]) -> str | None:
+    text = query.get(parameter)
+    if text is not None and text not in possible:
+        raise _bad(parameter, f"one of {', '.join(possible)}")
+    return text
 
 
 def _statuses(query: Query, is_open: bool | None) -> tuple[str, ...] | None:

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from projections.views.enums import (
     REF,
     BatchStatus,
     CancelStatus,
+    FailureReason,
     OrderStatus,
+    OrderType,
     SwapMode,
+    TestOutcome,
     enum_schema,
 )
 from projections.views.enums import EngineState as EngineStatus
@@ -102,7 +105,7 @@ class BatchResults(Shape):
 
 
 class Orders(Shape):
-    """A page of orders, the newest first."""
+    """A page of orders."""
 
     orders: list[Order]
     next_cursor: NextCursor | None
@@ -205,6 +208,15 @@ class QuotesAnswer(Shape):
     slippage_bps: Count
     quotes: list[Quote]
     best: BestQuote | None
+
+
+class OrderTest(QuotesAnswer):
+    """What would become of an order now; nothing was submitted."""
+
+    type: OrderType
+    outcome: TestOutcome
+    reason: FailureReason | None
+    detail: str | None
 
 
 class PricePoint(Shape):

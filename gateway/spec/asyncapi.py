@@ -27,7 +27,7 @@ CLOSE_CODES = {
 }
 _EVENTS = (*FACTS, UNKNOWN)
 RECEIVED = {
-    "orders": (*_EVENTS, "Lost", "Shutdown", "FollowFault"),
+    "orders": (*_EVENTS, "Lost", "Shutdown", "Following", "Unfollowed", "FollowFault"),
     "events": (*_EVENTS, "Heartbeat", "Lost", "Shutdown"),
 }
 """The messages that a client of each channel receives."""
@@ -84,9 +84,13 @@ def asyncapi() -> Json:
 
 def _schemas() -> Json:
     follow = {
-        "description": "Follow this order, too.",
+        "description": "Follow this order, too, or no longer.",
         "type": "object",
-        "properties": {"orderId": {"type": "string", "format": "uuid", "pattern": UUID}},
+        "properties": {
+            "orderId": {"type": "string", "format": "uuid", "pattern": UUID},
+            "follow": {"type": "boolean"},
+            "id": {"type": "string", "minLength": 1, "maxLength": 64},
+        },
         "required": ["orderId"],
         "additionalProperties": False,
     }

@@ -14,7 +14,8 @@ from events.token_warnings import TEXTS
 from events.types import FACTS
 from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES, RETRY_AFTER_S
+from gateway.http.problem_codes import CODES
+from gateway.http.problems import RETRY_AFTER_S
 from gateway.http.readiness_reasons import REASONS as READINESS_REASONS
 from gateway.middleware.authorization import Reach
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi
@@ -166,7 +167,15 @@ def events() -> str:
         if added := list(PAYLOADS[fact].__struct_encode_fields__):
             parts.append(fields(schema, added))
     parts.append("# Other frames\n")
-    for name in ("Unknown", "Heartbeat", "Lost", "Shutdown", "FollowFault"):
+    for name in (
+        "Unknown",
+        "Heartbeat",
+        "Lost",
+        "Shutdown",
+        "Following",
+        "Unfollowed",
+        "FollowFault",
+    ):
         schema = schemas[name]
         parts += [f'## `"event":"{schema["title"]}"`\n{_lines(schema["description"])}\n']
         parts.append(fields(schema, list(schema["properties"])))

@@ -24,7 +24,8 @@ from gateway.endpoints.endpoint import (
     Response,
 )
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES, Problem
+from gateway.http.problem_codes import CODES
+from gateway.http.problems import Problem
 from gateway.http.request_id import HEADER, PATTERN
 from gateway.schemas import readiness_schemas, response_schemas
 from gateway.schemas.request_schemas import body_schemas

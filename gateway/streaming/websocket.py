@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -34,7 +35,9 @@ from projections.feed.order_follower import Follower
 from projections.feed.subscription import SLOW, Subscription
 
 MESSAGE_BYTES = 4096
-"""The longest message of a client: an order id in JSON."""
+"""The longest message of a client: an order id and an id in JSON."""
+
+MESSAGE_ID_LENGTH = 64
 
 FOLLOWED_ORDERS = 10_000
 """How many orders one socket may follow at once."""
@@ -47,6 +50,8 @@ BUG, RESTART, LATER, UNKNOWN = 1011, 1012, 1013, 4404
 
 class _FollowRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     order_id: str
+    follow: bool = True
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_LENGTH)] = ""
 
 
 _wish = msgspec.json.Decoder(_FollowRequest)
@@ -189,6 +194,8 @@ async def _texts(ws: web.WebSocketResponse, socket: Socket) -> AsyncIterator[str
 
 
 Known = Callable[[str], Awaitable[None]]
+NOT_ASKED: Mapping[str, str] = {}
+"""Of a message without an id."""
 
 
 class OrderFollowers:
@@ -203,26 +210,42 @@ class OrderFollowers:
         self._followers: dict[str, Follower] = {}
 
     async def wish(self, text: str) -> None:
-        """Handles a message of the client: `{"orderId": "…"}`."""
+        """Handles a message of the client: `{"orderId": "…", "follow": true}`."""
         try:
             wish = _wish.decode(text)
         except msgspec.DecodeError as error:
             self._socket.send_content(event="error", code="malformed-message", detail=str(error))
             return
         order_id = parse_order_id(wish.order_id)
+        asked = {"id": wish.id} if wish.id else {}
         if self._socket.backlog() > FOLLOWER_BYTES:
             self._socket.close(SLOW, "too slow: follow again")
         elif order_id is None:
-            self._error("malformed-order-id", wish.order_id[:80])
+            self._error("malformed-order-id", wish.order_id[:80], asked)
+        elif not wish.follow:
+            self._remove(order_id)
+            self._acknowledge("unfollowed", order_id, asked)
         elif order_id in SYSTEM_STREAM_IDS:
-            self._error("unknown-order", order_id)
+            self._error("unknown-order", order_id, asked)
+        elif order_id in self._followers:  # a second history would be of no use
+            self._acknowledge("following", order_id, asked)
         elif len(self._followers) >= FOLLOWED_ORDERS:
-            self._error("too-many-orders", order_id)
-        elif order_id not in self._followers:
-            await self.add(order_id)
+            self._error("too-many-orders", order_id, asked)
+        else:
+            await self.add(order_id, asked)
 
-    async def add(self, order_id: str) -> None:
-        """Follows an order, its history first."""
+    def _remove(self, order_id: str) -> None:
+        if (follower := self._followers.pop(order_id, None)) is not None:
+            follower.leave()
+
+    def _acknowledge(self, event: str, order_id: str, asked: Mapping[str, str]) -> None:
+        """Answers a message with an id; others are answered by the events alone."""
+        if asked:
+            live = order_id in self._followers
+            self._socket.send_content(event=event, orderId=order_id, live=live, **asked)
+
+    async def add(self, order_id: str, asked: Mapping[str, str] = NOT_ASKED) -> None:
+        """Follows an order, its history first. `asked`: the id of the message, if any."""
         follower = Follower(self._feed, self._socket, order_id, self._ended)
         self._followers[order_id] = follower
         code = ""
@@ -241,12 +264,14 @@ class OrderFollowers:
             code = "" if known else "unknown-order"
         if code:
             del self._followers[order_id]
-            self._error(code, order_id)
+            self._error(code, order_id, asked)
             if self._single:
                 self._socket.close(UNKNOWN if code == "unknown-order" else LATER, code)
+        else:
+            self._acknowledge("following", order_id, asked)
 
-    def _error(self, code: str, order_id: str) -> None:
-        self._socket.send_content(event="error", code=code, orderId=order_id)
+    def _error(self, code: str, order_id: str, asked: Mapping[str, str]) -> None:
+        self._socket.send_content(event="error", code=code, orderId=order_id, **asked)
 
     def _ended(self, follower: Follower) -> None:
         self._followers.pop(follower.order_id, None)

@@ -244,15 +244,16 @@ class _Rebuild:
                 self._progress(self._position, target)
         self._resume(target)
         if self._position != target:
-            raise RebuildError(f"the archive ends at {self._position}, its checkpoint at {target}")
+            msg = f"the archive ends at {self._position}, its checkpoint at {target}"
+            raise RebuildError(f"{msg}: `engine repair` first")
         await self._save(self._fold.take())
         await self._saved()
 
     def _check_gapless(self, page: Page) -> None:
-        if page.positions[0] != self._position + 1:
-            raise RebuildError(f"the archive has no event at position {self._position + 1}")
-        if page.positions[-1] - page.positions[0] + 1 != len(page.positions):
-            raise RebuildError(f"the archive has a gap after position {page.positions[0]}")
+        for expected, position in enumerate(page.positions, self._position + 1):
+            if position != expected:
+                msg = f"the archive has no event at position {expected}: `engine repair` first"
+                raise RebuildError(msg)
 
     def _resume(self, until: int) -> None:
         """Skips events up to a position whose loss was accepted: their orders continue from the

@@ -100,6 +100,16 @@ ENUMS: dict[str, Enumeration] = {
         "The status of an order of a batch; `rejected` where it was not taken.",
         _plain([*Status, "rejected"]),
     ),
+    "TestOutcome": Enumeration(
+        "What would become of an order now.",
+        {
+            "routed": "It would be executed over the route in `best`.",
+            "waiting": "It would wait for its price or its pool, for the reason given.",
+            "delayed": "No venue answers now: it would be tried again.",
+            "failed": "It would fail, for the reason given.",
+        },
+    ),
+    "ListSort": Enumeration("Which orders of a list come first.", _plain(["newest", "oldest"])),
     "CancelStatus": Enumeration(
         "The status after a cancel; `unknown` where it is not known.", _plain([*Status, "unknown"])
     ),
@@ -147,6 +157,7 @@ TokenWarningCode = Annotated[str, named("TokenWarningCode")]
 WaitReason = Annotated[str, named("WaitReason")]
 TriggerCause = Annotated[str, named("TriggerCause")]
 BatchStatus = Annotated[str, named("BatchStatus")]
+TestOutcome = Annotated[str, named("TestOutcome")]
 CancelStatus = Annotated[str, named("CancelStatus")]
 FollowErrorCode = Annotated[str, named("FollowErrorCode")]
 LostCode = Annotated[str, named("LostCode")]

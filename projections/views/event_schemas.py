@@ -74,12 +74,31 @@ class Shutdown(Shape):
     message: str
 
 
+class Following(Shape):
+    """The order is followed, and its events so far were sent."""
+
+    event: str
+    order_id: OrderId
+    id: str
+    live: bool
+
+
+class Unfollowed(Shape):
+    """The order is not followed any more, or never was."""
+
+    event: str
+    order_id: OrderId
+    id: str
+    live: bool
+
+
 class FollowFault(Shape):
     """A message of the client was refused."""
 
     event: str
     code: FollowErrorCode
     order_id: str | UnsetType = UNSET
+    id: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 
 
@@ -87,6 +106,8 @@ CONTROL_MESSAGES: dict[str, tuple[str, type[Shape]]] = {
     "Heartbeat": ("heartbeat", Heartbeat),
     "Lost": ("notice", Lost),
     "Shutdown": ("notice", Shutdown),
+    "Following": ("following", Following),
+    "Unfollowed": ("unfollowed", Unfollowed),
     "FollowFault": ("error", FollowFault),
 }
 """The messages of a socket that are not events: the value of `event`, and the shape."""

@@ -69,6 +69,11 @@ def bps(ppm: int) -> str:
     return to_tokens(ppm, 2)
 
 
+def attempts_clause(attempts: int) -> str:
+    """The number of attempts as the end of a sentence."""
+    return f" after {attempts} attempt" if attempts == 1 else f" after {attempts} attempts"
+
+
 def fee_clause(fee_lamports: int) -> str:
     """The network fee as the end of a sentence; empty for none."""
     return f", network fee {fee_lamports} lamports" if fee_lamports else ""

@@ -153,6 +153,28 @@ async def test_a_list_stays_stable_while_orders_arrive_and_change(played: Played
     assert [o.id for o in (*first, *second)] == sorted(ids, reverse=True)
 
 
+async def test_oldest_first_is_the_same_list_backwards_and_ends_with_what_is_new(
+    played: Played,
+) -> None:
+    log, archive, play = played
+    ids = await play.create(20)
+    bonk = await play.create(20, fact=submitted(to="BONK"))
+    await projected(log, archive)
+    oldest = Filters(oldest_first=True)
+    assert [o.id for o in await all_pages(archive, oldest)] == sorted([*ids, *bonk])
+    token = await all_pages(archive, Filters(token="BONK", oldest_first=True))
+    assert [o.id for o in token] == sorted(bonk)
+    border = created_ms(max(ids))
+    since = await all_pages(archive, Filters(from_ms=border, oldest_first=True))
+    assert since == list(reversed(await all_pages(archive, Filters(from_ms=border))))
+    first, cursor = await archive.find(oldest, limit=30)
+    late = await play.create(5)
+    await projected(log, archive)
+    rest, end = await archive.find(oldest, limit=30, cursor=cursor)
+    assert [o.id for o in (*first, *rest)] == sorted([*ids, *bonk, *late])
+    assert end is None
+
+
 async def test_filters_select_exactly_the_matching_orders(played: Played) -> None:
     log, archive, play = played
     done = await play.live(9)
@@ -221,8 +243,9 @@ async def test_times_are_ranges_of_ids(played: Played) -> None:
     assert first_id_at(border) <= late
 
 
+@pytest.mark.parametrize("oldest_first", [False, True])
 async def test_a_cursor_names_no_order_of_another_account(
-    played: Played, monkeypatch: pytest.MonkeyPatch
+    played: Played, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
 ) -> None:
     """The search ends after each window, on an order of another account."""
     log, archive, play = played
@@ -238,12 +261,13 @@ async def test_a_cursor_names_no_order_of_another_account(
     results: list[str] = []
     cursor, cursors = None, []
     while True:
-        page, cursor = await archive.find(Filters(account="mine"), limit=2, cursor=cursor)
+        filters = Filters(account="mine", oldest_first=oldest_first)
+        page, cursor = await archive.find(filters, limit=2, cursor=cursor)
         results += [order.id for order in page]
         if cursor is None:
             break
         cursors.append(listing.decode_cursor(cursor))
-    assert results == sorted(mine, reverse=True)
+    assert results == sorted(mine, reverse=not oldest_first)
     assert len(cursors) > len(mine) / 2, "some pages ended between the account's orders"
     assert not set(cursors) & (set(ids) - set(mine))
 

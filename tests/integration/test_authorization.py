@@ -22,6 +22,7 @@ import pytest
 import redis.asyncio
 from aiohttp import web
 
+from engine.composition.routing_preview import preview_routing
 from events.archive import Archive
 from events.commands import api_keys
 from events.commands.api_keys import SCOPES
@@ -174,7 +175,12 @@ def _options() -> GatewayOptions:
     """Of a gateway that is made and never asked."""
     log = EventLog("redis://localhost", build="test")
     return GatewayOptions(
-        log=log, archive=MemoryArchive(), tokens=TOKENS, account="me", quotes=_no_quotes
+        log=log,
+        archive=MemoryArchive(),
+        tokens=TOKENS,
+        account="me",
+        quotes=_no_quotes,
+        previews=preview_routing,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -61,8 +60,8 @@ def running(
 ) -> Run:
     monkeypatch.setenv("PORT", str(urlsplit(gateway.url).port))
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "none"))
-    # The gateway in this process logs to the standard output of the commands.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    # The gateway in this process would log to the standard output of the commands.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.setattr("getpass.getuser", lambda: "ann")
 
     async def run(*args: str) -> Printed:
@@ -98,6 +97,19 @@ async def test_submit_places_a_sniper_order(gateway: Served, engine: Run) -> Non
     shown = await order(gateway, printed.out.strip())
     assert (shown["type"], shown["minLiquidity"], shown["maxPrice"]) == ("sniper", "20", "0.007")
     assert (shown["slippageBps"], shown["timeInForce"]) == (300, "GTC")
+
+
+async def test_submit_with_dry_run_prints_what_would_become_of_the_order(
+    gateway: Served, engine: Run
+) -> None:
+    swap = ("submit", "SOL", "USDC", "1.5", "--dry-run")
+    printed = await engine(*swap)
+    assert (printed.code, printed.out.split(":")[0]) == (0, "routed")
+    printed = await engine(*swap, "--min-amount-out", "100000")
+    assert (printed.code, printed.out.split(":")[:2]) == (3, ["failed", " quote-below-minimum"])
+    printed = await engine(*swap, "--json")
+    assert json.loads(printed.out)["best"]
+    assert (await gateway.get("/readyz"))[1]["log"]["position"] == 0
 
 
 async def test_submit_prints_the_refusal_of_the_gateway(engine: Run) -> None:

@@ -165,3 +165,14 @@ def test_every_event_has_a_type_and_an_unknown_event_is_passed_on() -> None:
     event = event_of(common | {"event": "OrderTeleported", "to": "the moon"})
     assert (type(event.frame), type(event.adds)) == (Frame, Payload)
     assert event.raw["to"] == "the moon"
+
+
+async def test_an_order_is_tested_with_types(redis_url: str) -> None:
+    async with served(redis_url) as gateway, Client(gateway.url) as client:
+        routed = await client.test(NewOrder("SOL", "USDC", "1.5"))
+        assert (routed.outcome, routed.best is None) == ("routed", False)
+        dear = NewOrder("SOL", "USDC", "1.5", type="limit", target_price="100000")
+        assert (await client.test(dear)).outcome == "waiting"
+        with pytest.raises(RefusedError, match="same-token"):
+            await client.test(NewOrder("SOL", "SOL", "1.5"))
+        assert await gateway.log.position() == 0

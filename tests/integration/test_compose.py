@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,19 @@ def test_no_container_has_a_password_in_its_environment_or_its_command() -> None
 
 def test_the_image_runs_as_a_user_with_a_number() -> None:
     assert re.search(r"^USER \d+:\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_image_is_labelled_as_the_project_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    labels = re.findall(
+        r'org\.opencontainers\.image\.(\w+)="([^"]+)"', (ROOT / "Dockerfile").read_text()
+    )
+    assert dict(labels) == {
+        "title": project["name"],
+        "description": project["description"],
+        "version": project["version"],
+        "licenses": project["license"],
+    }
 
 
 def test_valkey_starts_with_its_password_by_the_command_of_compose(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from gateway.api import orders
 from gateway.endpoints.endpoint import Endpoint
 from gateway.endpoints.table import ENDPOINTS
 from gateway.http import responses
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from gateway.middleware.authorization import PUBLIC
 from gateway.parsing.order_request import parse_order
 from gateway.parsing.parameter_tables import LIST

@@ -241,7 +241,7 @@ async def test_readiness_and_metrics_name_the_entry_until_it_is_removed(redis_ur
         async with gateway.http.get(gateway.url + "/metrics") as answer:
             assert "oee_log_foreign_entries 1.0" in await answer.text()
         await gateway.accepted()  # takes the place of it
-        await until(lambda: told(1, "1 log entries were set aside"), what="the move")
+        await until(lambda: told(1, "log entries set aside: 1"), what="the move")
         await gateway.log.forget_aside()
         await until(lambda: told(0, ""), what="readiness")
         assert (await gateway.get("/readyz"))[1]["reasons"] == {}

@@ -54,7 +54,7 @@ def test_executions_are_counted_by_order_on_the_chain_as_it_is(
     monkeypatch.setenv("VENUES", "raydium,meteora")
     assert cli.main(["venue", "ledger"]) == 0
     *lines, total = capsys.readouterr().out.splitlines()
-    assert total == "8 landed, 3 executed, 1 orders executed twice"
+    assert total == "8 landed, 3 executed, 1 executed twice"
     assert f"{ONCE}  attempt=1  1 SOL -> 149." in lines[0]
     assert f"{TWICE}  attempt=2  1 SOL" in lines[2]
     assert f"{FAILED}  attempt=1  fee=5000  " in lines[6]

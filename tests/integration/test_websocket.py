@@ -133,6 +133,58 @@ async def test_one_socket_follows_many_orders_by_message(gateway: Served) -> Non
         assert len(await frames(ws, 6)) == 6
 
 
+async def test_messages_with_an_id_are_acknowledged(gateway: Served) -> None:
+    order_id = await gateway.accepted()
+    async with follow(gateway) as ws:
+        await ws.send_json({"orderId": order_id, "id": "r1"})
+        history, acknowledged = await frames(ws, 2)
+        assert history["status"] == "pending"
+        answer = {"orderId": order_id, "live": True}
+        assert acknowledged == {"event": "following", "id": "r1"} | answer
+        await ws.send_json({"orderId": order_id, "id": "r2"})  # without a second history
+        assert await frames(ws, 1) == [{"event": "following", "id": "r2"} | answer]
+        await ws.send_json({"orderId": UNKNOWN, "id": "r3"})
+        [refused] = await frames(ws, 1)
+        assert (refused["code"], refused["id"]) == ("unknown-order", "r3")
+        await finish(gateway, order_id)
+        await frames(ws, 5)
+        await ws.send_json({"orderId": order_id, "id": "r4"})
+        *again, acknowledged = await frames(ws, 7)
+        assert [frame["version"] for frame in again] == [1, 2, 3, 4, 5, 6]
+        assert (acknowledged["event"], acknowledged["live"]) == ("following", False)
+
+
+async def test_an_order_that_is_no_longer_followed_sends_nothing(gateway: Served) -> None:
+    left, kept = [await gateway.accepted() for _ in range(2)]
+    async with follow(gateway) as ws:
+        for order_id in (left, kept):
+            await ws.send_json({"orderId": order_id})
+        await frames(ws, 2)
+        await ws.send_json({"orderId": left, "follow": False, "id": "r1"})
+        [acknowledged] = await frames(ws, 1)
+        assert (acknowledged["event"], acknowledged["live"]) == ("unfollowed", False)
+        await ws.send_json({"orderId": left, "follow": False})  # not followed: no answer
+        for order_id in (left, kept):
+            await finish(gateway, order_id)
+        assert {frame["orderId"] for frame in await frames(ws, 5)} == {kept}
+        await ws.send_json({"orderId": left})
+        assert [frame["version"] for frame in await frames(ws, 6)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_an_order_that_was_left_makes_room_for_another(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "FOLLOWED_ORDERS", 1)
+    first, second = [await gateway.accepted() for _ in range(2)]
+    async with follow(gateway) as ws:
+        await ws.send_json({"orderId": first})
+        await ws.send_json({"orderId": second})
+        assert (await frames(ws, 2))[1]["code"] == "too-many-orders"
+        await ws.send_json({"orderId": first, "follow": False})
+        await ws.send_json({"orderId": second})
+        assert (await frames(ws, 1))[0]["orderId"] == second
+
+
 async def test_a_late_subscription_to_an_order_gets_every_step(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +203,9 @@ async def test_a_late_subscription_to_an_order_gets_every_step(
         ("{", "malformed-message"),
         ('{"order":"x"}', "malformed-message"),
         ('{"orderId":7}', "malformed-message"),
+        (f'{{"orderId":"{UNKNOWN}","follow":1}}', "malformed-message"),
+        (f'{{"orderId":"{UNKNOWN}","id":""}}', "malformed-message"),
+        (f'{{"orderId":"{UNKNOWN}","id":"{"r" * 65}"}}', "malformed-message"),
         ('{"orderId":"x"}', "malformed-order-id"),
         (f'{{"orderId":"{UNKNOWN}"}}', "unknown-order"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from events.types import OrderExpired
 from projections.views.enums import FailureReason, StageName
+from projections.views.formats import attempts_clause
 from projections.views.payloads.base import EventView, Payload
 from projections.views.schemas import Count
 
@@ -21,7 +22,7 @@ def _payload(fact: OrderExpired) -> OrderExpiredPayload:
 
 
 def _lines(fact: OrderExpired) -> list[str]:
-    return [f"{fact.stage}: {fact.reason} after {fact.attempts} attempts"]
+    return [f"{fact.stage}: {fact.reason}{attempts_clause(fact.attempts)}"]
 
 
 VIEW = EventView(

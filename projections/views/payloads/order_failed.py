@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from events.reasons import failure
 from events.types import OrderFailed
 from projections.views.enums import FailureReason, StageName
-from projections.views.formats import fee_clause
+from projections.views.formats import attempts_clause, fee_clause
 from projections.views.payloads.base import EventView, Fee, Payload
 from projections.views.schemas import Count
 
@@ -36,7 +36,7 @@ def _payload(fact: OrderFailed) -> OrderFailedPayload:
 
 
 def _lines(fact: OrderFailed) -> list[str]:
-    text = f"{fact.stage}: {fact.reason} after {fact.attempts} attempts"
+    text = f"{fact.stage}: {fact.reason}{attempts_clause(fact.attempts)}"
     text += f" ({fact.detail})" if fact.detail else ""
     text += fee_clause(fact.fee_lamports)
     text += f", by {fact.actor}" if fact.actor else ""

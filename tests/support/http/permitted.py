@@ -69,6 +69,7 @@ EXPECTED: dict[Key, Expected] = {
     ("POST", "/api/orders/batch"): Expected(
         "trade", "created", (_http(202, body={"orders": [GOOD]}),)
     ),
+    ("POST", "/api/orders/test"): Expected("trade", "none", (_http(200, body=GOOD),)),
     ("GET", "/api/orders"): Expected("read", "listed", (_http(200),)),
     ("DELETE", "/api/orders"): Expected("cancel", "listed", (_http(200, "?clientOrderId=none"),)),
     ("GET", "/api/orders/{id}"): Expected("read", "in-path", (_http(200, order=_OWN),)),

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from aiohttp import ClientSession, web
 
+from engine.composition.routing_preview import preview_routing
 from events.archive import ArchiveUnavailable, Checkpoint, Filters
 from events.archive.losses import Losses
 from events.log import AppendStatus, EventLog, Stored
@@ -205,6 +206,7 @@ async def served(
     quiet = Simulation(volatility_bps=0)
     market = VenueGroup([SimulatedVenue(*dex, quiet) for dex in DEXES], timeout_s=HANG_S)
     options.setdefault("quotes", market.ask)
+    options.setdefault("previews", preview_routing)
     options.setdefault("slow_s", HANG_S)
     app = make_app(
         GatewayOptions(log=own, archive=archive, tokens=TOKENS, account=ACCOUNT, **options)

@@ -14,7 +14,7 @@ from engine.documents.postman import folders_of
 from events.types import FACTS
 from gateway.endpoints.endpoint import Endpoint, Response
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from gateway.middleware.authorization import Permission, Reach
 from gateway.spec.openapi import openapi
 

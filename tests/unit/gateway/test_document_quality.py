@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from events.reasons import REASONS
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from gateway.spec.asyncapi import asyncapi
 from gateway.spec.field_meanings import MEANINGS
 from gateway.spec.openapi import PROBLEM, PROBLEM_CODES, openapi

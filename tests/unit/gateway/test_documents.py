@@ -15,7 +15,8 @@ from events.streams import statuses_after
 from events.types import FACTS, Fact
 from gateway.endpoints.endpoint import COMMON_PROBLEMS, GUARDED
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES, Problem
+from gateway.http.problem_codes import CODES
+from gateway.http.problems import Problem
 from gateway.parsing.order_fields import FIELDS_BY_ORDER_TYPE
 from gateway.schemas.request_schemas import body_schemas
 from gateway.spec.asyncapi import CLOSE_CODES, asyncapi

@@ -52,6 +52,9 @@ def test_every_filter_of_a_list_is_read() -> None:
     assert (filters.parked, filters.in_doubt) == (False, True)
     assert (filters.token, filters.client_order_id, filters.account) == ("SOL", "a", "main")
     assert (filters.from_ms, filters.to_ms, limit, cursor) == (5, 9, 50, None)
+    assert not filters.oldest_first
+    assert list_filters(query("sort=oldest"), TOKENS, None)[0].oldest_first
+    assert not list_filters(query("sort=newest"), TOKENS, None)[0].oldest_first
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,9 @@ def test_every_filter_of_a_list_is_read() -> None:
         ("open=true&open=false", "open"),
         ("parked=1", "parked"),
         ("inDoubt=True", "inDoubt"),
+        ("sort=", "sort"),
+        ("sort=price", "sort"),
+        ("sort=newest&sort=oldest", "sort"),
         ("status=confirmed&open=true", "status"),
         ("open=false&parked=true", "open"),
         ("open=false&inDoubt=true", "open"),

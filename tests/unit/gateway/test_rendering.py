@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from events.types import FACTS
 from gateway.endpoints.table import ENDPOINTS
-from gateway.http.problems import CODES
+from gateway.http.problem_codes import CODES
 from gateway.spec.html import CSP, page
 from gateway.spec.openapi import openapi
 

@@ -16,7 +16,8 @@ from events.commands.idempotency import digest_of
 from events.commands.orders import NEVER
 from events.money import Token
 from events.types import OrderSubmitted
-from gateway.http.problems import CODES, Problem
+from gateway.http.problem_codes import CODES
+from gateway.http.problems import Problem
 from gateway.parsing.command_requests import parse_amendment, parse_switch
 from gateway.parsing.field_reader import parse_object
 from gateway.parsing.order_fields import FIELDS
