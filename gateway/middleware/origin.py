@@ -1,7 +1,8 @@
 """Checks of Host and Origin: protect an engine on the loopback from pages in the user's browser.
 
 A foreign page sends its own Origin or, by DNS rebinding, a foreign Host. Addresses and `localhost`
-cannot be rebound; other names must be configured.
+cannot be rebound; other names must be configured. Browsers always send Host, so that a request of
+HTTP/1.0 without it, such as the health check of a balancer, is none of theirs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from gateway.http import response_headers
 from gateway.http.problems import Problem
@@ -38,15 +39,19 @@ class OriginGuard:
         """Raises Problem for a foreign Host or Origin."""
         headers = request.headers
         host = headers.get(hdrs.HOST, "")
-        if host not in self._good:
+        if hdrs.HOST not in headers:
+            if request.version >= HttpVersion11:
+                raise Problem("malformed-request", "HTTP/1.1 requires the header Host")
+        elif host not in self._good:
             self._check_host(host)
         origin = headers.get(hdrs.ORIGIN)
         if origin is None:
             return
         if origin in self._origins:
             response_headers.add(request, CORS | {"Access-Control-Allow-Origin": origin})
-        elif origin not in (f"http://{host}", f"https://{host}"):
-            raise Problem("origin-forbidden", f"Origin {origin[:100]}")
+        elif not host or origin not in (f"http://{host}", f"https://{host}"):
+            known = f"neither that of Host {host[:100]!r} nor in ALLOWED_ORIGINS"
+            raise Problem("origin-forbidden", f"Origin {origin[:100]} is {known}")
 
     def asked_for(self, request: web.Request) -> bool:
         """Whether it is the preflight request of a page of ALLOWED_ORIGINS."""
@@ -76,7 +81,7 @@ class OriginGuard:
     def _check_host(self, host: str) -> None:
         name = _without_port(host.lower())
         if name not in self._names and not _is_address(name):
-            raise Problem("host-forbidden", f"Host {host[:100]!r}")
+            raise Problem("host-forbidden", f"Host {host[:100]!r} is not in ALLOWED_HOSTS")
         if len(self._good) < CACHE:
             self._good.add(host)
 

@@ -312,6 +312,43 @@ async def test_requests_of_same_origin_pages_and_clients_are_accepted(
     assert (await gateway.post(headers={"Content-Type": "application/json"} | headers))[0] == 202
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        (b"GET /readyz HTTP/1.0\r\n\r\n", 200, ""),
+        (b"GET /healthz HTTP/1.0\r\nOrigin: http://\r\n\r\n", 403, "origin-forbidden"),
+        (b"GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n", 403, "host-forbidden"),
+        (b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "malformed-request"),
+    ],
+)
+async def test_a_health_check_of_http_1_0_needs_no_host(
+    gateway: Served, request_line: bytes, status: int, code: str
+) -> None:
+    """Balancers send `GET /readyz HTTP/1.0` alone; browsers always send Host."""
+    port = gateway.runner.addresses[0][1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_line)
+    async with asyncio.timeout(HANG_S):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert int(head.split()[1]) == status
+    assert json.loads(body).get("code", "") == code
+
+
+@pytest.mark.parametrize(
+    ("headers", "setting"),
+    [
+        ({"Host": "engine"}, "ALLOWED_HOSTS"),
+        ({"Host": "localhost", "Origin": "https://localhost:8443"}, "ALLOWED_ORIGINS"),
+    ],
+)
+async def test_a_refused_host_or_origin_names_the_setting(
+    gateway: Served, headers: dict[str, str], setting: str
+) -> None:
+    _, body, _ = await gateway.post(headers=headers)
+    assert setting in body["detail"]
+
+
 async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
     hosts, origins = ["engine.example"], ["https://ui.example"]
     async with served(redis_url, hosts=hosts, origins=origins) as gateway:
