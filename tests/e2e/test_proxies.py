@@ -141,7 +141,7 @@ async def test_a_page_of_the_proxys_origin_may_trade(proxy: Proxy) -> None:
         assert answer.status == 202, await answer.text()
 
 
-async def test_streams_go_on_through_a_reload(engine: Engine, proxy: Proxy) -> None:
+async def test_streams_continue_through_a_reload(engine: Engine, proxy: Proxy) -> None:
     events: list[Event] = []
 
     async def collect(client: Client) -> None:

@@ -47,7 +47,7 @@ class Case(NamedTuple):
     fires_at_s: int | None = None
     """A time at which it fires; None: as soon as its `for` is over."""
     over_after_s: int = 0
-    """How long it goes on after the fault: the window of its rates."""
+    """How long it continues after the fault: the window of its rates."""
 
 
 def gauge(name: str, bad: str, good: str) -> Series:
