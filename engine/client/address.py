@@ -7,6 +7,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from engine.client.refusals import UnreachableError
+
+
+class AddressError(UnreachableError, ValueError):
+    """What was given is not the URL of a gateway."""
+
 
 class Address(NamedTuple):
     """Where a gateway is reached."""
@@ -34,10 +40,11 @@ class Address(NamedTuple):
 
 
 def address_of(url: str) -> Address:
-    """Reads the URL of a gateway. Raises ValueError."""
+    """Reads the URL of a gateway. Raises AddressError."""
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"the URL of a gateway begins with http:// or https://, not {url[:100]!r}")
+        line = f"the URL of a gateway begins with http:// or https://, not {url[:100]!r}"
+        raise AddressError(line)
     prefix = parts.path.rstrip("/")
     host = parts.netloc.rpartition("@")[2]
     return Address(

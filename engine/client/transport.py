@@ -72,7 +72,7 @@ class Transport:
         """`url`: such as http://127.0.0.1:3000, or https://example.com/engine where a proxy serves
         the gateway below a path; `api_key`: where the gateway asks for one; `retry_for_s`: how
         long a request is tried again; `silence_s`: after which a stream is asked for a sign of
-        life. Raises ValueError for another URL.
+        life. Raises AddressError for another URL.
         """
         self._address = address_of(url)
         self._url = self._address.shown

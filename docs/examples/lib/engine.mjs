@@ -117,7 +117,8 @@ export async function run(main) {
   try {
     await main();
   } catch (error) {
-    const why = error.cause?.code ? `no engine answers at ${url} (${error.cause.code})` : error.message;
+    const reason = error.cause?.code || error.cause?.message;
+    const why = reason ? `no engine answers at ${url} (${reason})` : error.message;
     console.error(why);
     process.exitCode = 1;
   }

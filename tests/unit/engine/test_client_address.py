@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.client import Client
-from engine.client.address import address_of
+from engine.client import Client, UnreachableError
+from engine.client.address import AddressError, address_of
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,9 @@ def test_a_password_of_the_url_is_not_shown() -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost:3000", "ws://localhost:3000", "http://", "/api"])
 def test_another_url_is_refused_in_one_line(url: str) -> None:
-    with pytest.raises(ValueError, match="begins with http"):
+    with pytest.raises(AddressError, match="begins with http") as refused:
         Client(url)
+    assert isinstance(refused.value, UnreachableError), "commands print it in one line"
 
 
 @pytest.mark.parametrize(
