@@ -18,6 +18,7 @@ from gateway.http.problems import Problem
 CACHE = 1000
 """How many accepted hosts are cached."""
 
+USUAL_PORTS = {"http": ":80", "https": ":443"}
 PREFLIGHT = "Access-Control-Request-Method"
 CORS = {
     "Vary": "Origin",
@@ -31,8 +32,11 @@ class OriginGuard:
     """Checks Host, Origin and the type of bodies. Raises Problem."""
 
     def __init__(self, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
-        self._names = {"localhost", *(host.lower() for host in hosts)}
-        self._origins = frozenset(origins)
+        """`hosts`: names, or URLs and names with ports, which count as their names; `origins`: as
+        browsers send them, or URLs.
+        """
+        self._names = {"localhost", *(_name_of(host) for host in hosts)}
+        self._origins = frozenset(_origin_of(origin) for origin in origins)
         self._good: set[str] = set()
 
     def check(self, request: web.Request) -> None:
@@ -79,17 +83,26 @@ class OriginGuard:
                 raise Problem("unsupported-media-type", f"Content-Type {content_type[:100]!r}")
 
     def _check_host(self, host: str) -> None:
-        name = _without_port(host.lower())
+        name = _name_of(host)
         if name not in self._names and not _is_address(name):
             raise Problem("host-forbidden", f"Host {host[:100]!r} is not in ALLOWED_HOSTS")
         if len(self._good) < CACHE:
             self._good.add(host)
 
 
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _name_of(host: str) -> str:
+    """The bare name: without scheme, port, and the dot with which a full name may end."""
+    name = host.lower().rpartition("://")[2].partition("/")[0]
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].removesuffix(".")
+
+
+def _origin_of(url: str) -> str:
+    """The origin as browsers send it: without path and usual port."""
+    scheme, _, rest = url.lower().partition("://")
+    place = rest.partition("/")[0]
+    return f"{scheme}://{place.removesuffix(USUAL_PORTS.get(scheme, ''))}" if rest else url
 
 
 def _is_address(name: str) -> bool:

@@ -303,6 +303,8 @@ async def test_each_refusal_is_a_problem_document(
         {"Content-Type": "Application/JSON"},
         {"Host": "localhost:3000", "Origin": "http://localhost:3000"},
         {"Host": "[::1]:3000"},
+        {"Host": "localhost."},
+        {"Host": "LOCALHOST.:3000"},
         {"Host": "10.1.2.3"},
     ],
 )
@@ -347,6 +349,26 @@ async def test_a_refused_host_or_origin_names_the_setting(
 ) -> None:
     _, body, _ = await gateway.post(headers=headers)
     assert setting in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "origins", "page"),
+    [
+        ("orders.example:8443", "https://ui.example/", "https://ui.example"),
+        ("https://Orders.example/", "https://ui.example:443", "https://ui.example"),
+        ("orders.example.", "http://UI.example:80/app", "http://ui.example"),
+        ("orders.example", "https://ui.example:8443/", "https://ui.example:8443"),
+    ],
+)
+async def test_hosts_and_origins_may_be_written_as_urls(
+    redis_url: str, hosts: str, origins: str, page: str
+) -> None:
+    """Else the setting would match nothing, and every request be refused."""
+    async with served(redis_url, hosts=[hosts], origins=[origins]) as gateway:
+        headers = {"Host": "orders.example", "Origin": page}
+        assert (await gateway.post(headers=headers))[0] == 202
+        for wrong in ({"Origin": f"{page}.evil"}, {"Host": "orders.example.evil"}):
+            assert (await gateway.post(headers=headers | wrong))[0] == 403
 
 
 async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:
