@@ -1,8 +1,9 @@
 """Whether a request is tried again, after how long, and whether it may have been done. Pure.
 
-A client gives up on what speaks about its request: a problem document of the gateway. Whatever
-stands between may answer as well, with pages of its own, or break the connection: that says
-nothing about the request. Where an address has answered as a gateway before, it is waited for.
+A client gives up on what speaks about its request: a problem document of the gateway, or a proxy
+that refuses the request's size. Whatever stands between may answer as well, with pages of its own,
+or break the connection: that says nothing about the request. Where an address has answered as a
+gateway before, it is waited for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ BETWEEN = frozenset({429, 502, 503, 504})
 """Statuses that proxies and balancers answer by themselves."""
 LATER = frozenset({429, 503})
 """Statuses of the gateway's own problems that pass."""
+TOO_LARGE = frozenset({413, 414, 431})
+"""Statuses with which a proxy refuses the size of a request, which another attempt has too."""
 UNSURE = "outcome-unknown"
 """The problem code of a request that may have been done."""
 
@@ -37,6 +40,8 @@ class Failure(Enum):
     """No connection: the request was not sent."""
     BROKEN = "broken"
     """The connection was reset, or silent, or what came is not HTTP or not JSON."""
+    NO_TLS = "no TLS"
+    """No encrypted connection: the request was not sent."""
 
 
 class Answer(NamedTuple):
@@ -51,6 +56,13 @@ class Answer(NamedTuple):
     """The header."""
     complete: bool = True
     """Whether the body could be read, as JSON where it says so."""
+    location: str = ""
+    """Where a redirect leads."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the gateway refuses the request for good."""
+        return self.media == PROBLEM and 400 <= self.status < 500 and self.status not in LATER
 
 
 class Action(Enum):
@@ -83,12 +95,14 @@ def judge(outcome: Answer | Failure, *, reached: bool, now_s: float) -> Verdict:
     """Judges an attempt. `reached`: whether the address answered as a gateway before; `now_s`: Unix
     time.
     """
-    if outcome is Failure.NOT_SENT:
+    if outcome in (Failure.NOT_SENT, Failure.NO_TLS):
         return Verdict(Action.RETRY if reached else Action.UNREACHABLE)
     if isinstance(outcome, Failure):
         return Verdict(Action.RETRY, may_be_done=True)
     if is_ours(outcome):
         return _judge_own(outcome, now_s)
+    if outcome.status in TOO_LARGE:
+        return Verdict(Action.REFUSED)
     if reached or outcome.status in BETWEEN:
         told = told_s(outcome.retry_after, now_s) if outcome.status in LATER else 0.0
         return Verdict(Action.RETRY, told, may_be_done=outcome.status != 429)

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import aiohttp
 
+from engine.client.address import address_of
+from engine.client.event_stream import MEDIA, EventStream, stream_request
 from engine.client.refusals import OutcomeUnknownError, RefusedError, UnreachableError
 from engine.client.requests import Json
 from engine.client.retry_policy import (
@@ -42,9 +44,14 @@ RECONNECT_S = 0.5
 TEXT = "text/plain"
 """Media type of an answer other than JSON, and the member that its text is returned as."""
 REMEDY = "start one with `make run`, or name the DATA_DIR of the one that runs"
+ELSEWHERE = "look at the URL, and at the proxies on the way"
 REPEAT = "ask for its state, or repeat it: it may be done twice"
 
+UPGRADE_REQUIRED = 426
+FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 Accepts = Callable[[Answer, Json], bool]
+Streams = Stream | EventStream
+Missed = tuple[Answer | Failure, Json]
 
 
 def _accepts_none(_: Answer, __: Json) -> bool:
@@ -62,11 +69,13 @@ class Transport:
         retry_for_s: float = RETRY_FOR_S,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """`url`: such as http://127.0.0.1:3000; `api_key`: where the gateway asks for one;
-        `retry_for_s`: how long a request is tried again; `silence_s`: after which a stream is
-        asked for a sign of life.
+        """`url`: such as http://127.0.0.1:3000, or https://example.com/engine where a proxy serves
+        the gateway below a path; `api_key`: where the gateway asks for one; `retry_for_s`: how
+        long a request is tried again; `silence_s`: after which a stream is asked for a sign of
+        life. Raises AddressError for another URL.
         """
-        self._url = url.rstrip("/")
+        self._address = address_of(url)
+        self._url = self._address.shown
         self._api_key = SecretText.of(api_key)
         self._retry_for_s = retry_for_s
         self._silence_s = silence_s
@@ -77,7 +86,10 @@ class Transport:
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         self._session = aiohttp.ClientSession(
-            self._url, timeout=timeout, headers=authorization(self._api_key)
+            self._address.origin,
+            timeout=timeout,
+            headers=authorization(self._api_key),
+            proxy=self._address.forward_proxy,
         )
         return self
 
@@ -130,41 +142,74 @@ class Transport:
     async def _attempt(
         self, method: str, path: str, **options: Any
     ) -> tuple[Answer | Failure, Json]:
-        redirects = method == "GET"  # a redirected POST would arrive as a GET
+        # A redirected POST would arrive as a GET, and a redirected GET without its key.
         try:
             async with self._open.request(
-                method, path, allow_redirects=redirects, **options
+                method, self._address.prefix + path, allow_redirects=False, **options
             ) as response:
                 return _read(response, await response.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            return Failure.NOT_SENT, {}
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            return Failure.BROKEN, {}
+        except FAILURES as error:
+            return _failure(error)
 
-    async def connect(self, path: str, **params: str) -> Stream:
-        """A stream. A gateway that was there before is waited for, and missed once aloud."""
+    async def connect(self, path: str, **params: str) -> Streams:
+        """A stream. A gateway that was there before is waited for, and missed once aloud.
+
+        It is a WebSocket, or Server-Sent Events where a proxy passes no upgrade on.
+        """
         began, retries = time.monotonic(), 0
         while True:
-            outcome: Answer | Failure
-            try:
-                socket = await self._open.ws_connect(path, params=params, autoping=False)
-            except aiohttp.WSServerHandshakeError as error:
-                outcome = _handshake(error)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-                outcome = Failure.NOT_SENT
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-                outcome = Failure.BROKEN
-            else:
+            dialled = await self._dial(path, params)
+            if isinstance(dialled, Streams):
                 self._mark_reached()
-                return Stream(socket, self._silence_s)
+                return dialled
+            outcome, body = dialled
             verdict = judge(outcome, reached=self._reached, now_s=time.time())
             wait_s = pause_s(retries, verdict.after_s)
             over = not self._reached and time.monotonic() + wait_s - began > FIRST_FOR_S
             if verdict.action is not Action.RETRY or over:
-                raise self._error(verdict, outcome, {})
+                raise self._error(verdict, outcome, body)
             self._miss(outcome)
             retries += 1
             await asyncio.sleep(wait_s)
+
+    async def _dial(self, path: str, params: dict[str, str]) -> Streams | Missed:
+        try:
+            socket = await self._open.ws_connect(
+                self._address.prefix + path, params=params, autoping=False
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            refusal = _handshake(error)
+            if not isinstance(refusal, Answer) or not refusal.is_final:
+                return refusal, {}
+            # 426 where a proxy drops the upgrade; else the event stream is refused alike, and has
+            # the body, which aiohttp does not keep of a handshake.
+            again = await self._dial_events(path, params)
+            if isinstance(again, Streams) or refusal.status == UPGRADE_REQUIRED:
+                return again
+            alike = isinstance(again[0], Answer) and again[0].status == refusal.status
+            return again if alike else (refusal, {})
+        except FAILURES as error:
+            return _failure(error)
+        return Stream(socket, self._silence_s)
+
+    async def _dial_events(self, path: str, params: dict[str, str]) -> Streams | Missed:
+        path, params = stream_request(path, params)
+        try:
+            response = await self._open.get(
+                self._address.prefix + path,
+                params=params,
+                headers={"Accept": MEDIA},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    sock_connect=CONNECT_TIMEOUT_S, sock_read=2 * self._silence_s
+                ),
+            )
+            if response.status == 204 or _media(response) == MEDIA:
+                return EventStream(response, self._silence_s)
+            async with response:
+                return _read(response, await response.read())
+        except FAILURES as error:
+            return _failure(error)
 
     @property
     def _patience_s(self) -> float:
@@ -200,17 +245,41 @@ class Transport:
         if isinstance(outcome, Answer) and outcome.media == PROBLEM:
             detail = body.get("detail") or "the gateway refuses the stream"
             return RefusedError(f"{outcome.code}: {detail}", body or {"status": status})
+        if isinstance(outcome, Answer) and refused:
+            line = f"HTTP {status}: a proxy on the way refuses the size of the request"
+            return RefusedError(line, {"status": status})
+        remedy = REMEDY if self._address.local else ELSEWHERE
+        if outcome is Failure.NO_TLS:
+            return UnreachableError(f"no TLS with {self._url}: {body.get('detail', '')}")
         if verdict.action is Action.UNREACHABLE:
-            return UnreachableError(f"no gateway answers at {self._url}: {REMEDY}")
+            return UnreachableError(f"no gateway answers at {self._url}: {remedy}")
         if self._reached or verdict.action is Action.RETRY:
             return UnreachableError(f"no gateway answers: {self._url} {_words(outcome)}")
+        if isinstance(outcome, Answer) and outcome.location:
+            remedy = f"it redirects to {outcome.location[:200]}"
         return UnreachableError(
-            f"what answers at {self._url} is not a gateway of this engine: {REMEDY}"
+            f"what answers at {self._url} is not a gateway of this engine"
+            f" (it {_words(outcome)}): {remedy}"
         )
 
 
+def _failure(error: Exception) -> tuple[Failure, Json]:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        detail = f"{error.certificate_error}; SSL_CERT_FILE names the authorities to trust"
+        return Failure.NO_TLS, {"detail": detail}
+    if isinstance(error, aiohttp.ClientSSLError):
+        return Failure.NO_TLS, {"detail": str(error.os_error)}
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return Failure.NOT_SENT, {}
+    return Failure.BROKEN, {}
+
+
+def _media(response: aiohttp.ClientResponse) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def _read(response: aiohttp.ClientResponse, raw: bytes) -> tuple[Answer, Json]:
-    media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media = _media(response)
     body: Any = None
     if media.endswith("json"):
         try:
@@ -222,11 +291,15 @@ def _read(response: aiohttp.ClientResponse, raw: bytes) -> tuple[Answer, Json]:
         document = {TEXT: raw.decode(errors="replace")}
     after = response.headers.get("Retry-After", "")
     complete = isinstance(body, dict)
-    return Answer(response.status, media, str(document.get("code", "")), after, complete), document
+    location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
+    code = str(document.get("code", ""))
+    return Answer(response.status, media, code, after, complete, location), document
 
 
-def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer:
+def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer | Failure:
     """The refusal of a WebSocket; aiohttp keeps no body of it."""
+    if error.status == 101:
+        return Failure.BROKEN  # a proxy has changed the answer
     headers = dict(error.headers or {})
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Answer(error.status, media, f"HTTP {error.status}", headers.get("Retry-After", ""))
@@ -235,9 +308,11 @@ def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer:
 def _words(outcome: Answer | Failure) -> str:
     if outcome is Failure.NOT_SENT:
         return "does not answer"
+    if outcome is Failure.NO_TLS:
+        return "makes no TLS connection"
     if isinstance(outcome, Failure):
         return "broke the connection or gave no answer"
-    return f"answers {outcome.status} {outcome.code}".rstrip()
+    return f"answers {outcome.status} {outcome.code or outcome.media}".rstrip()
 
 
 def authorization(api_key: SecretText) -> dict[str, str]:

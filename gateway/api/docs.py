@@ -25,6 +25,7 @@ class Documents:
         self._asyncapi = asyncapi
         self._page = page
         self._page_headers = {
+            "Cache-Control": "no-store",
             "Content-Security-Policy": page_policy,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",

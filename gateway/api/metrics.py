@@ -17,6 +17,7 @@ from events.log import EventLog, LogError
 from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
 from gateway.api.exposition import Gauge, exposed
 from gateway.backends.health import ASK_S, Health
+from gateway.http.problems import SAFE
 from gateway.streaming.websocket import Sockets
 from projections.feed.history_reader import Archive
 
@@ -102,7 +103,7 @@ class MetricsHandler:
         )
         known = _facts_of(state) | log_facts | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
         body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
-        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+        return web.Response(body=body, headers=SAFE | {hdrs.CONTENT_TYPE: content_type})
 
     async def _ask_log(self) -> Known:
         if not self._health.open:

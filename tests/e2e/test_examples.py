@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.http.faulty_proxy import Fault, faulty_proxy
 from tests.support.processes.engine_up import Engine
-from tests.support.waits import HANG_S
+from tests.support.waits import HANG_S, until
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 EXPECTED = {
@@ -46,10 +47,33 @@ def test_every_example_is_run() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_an_example_prints_its_expected_output(engine: Engine, name: str) -> None:
+    await check(name, engine.url)
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_the_example_in_javascript_survives_a_fault_of_the_way(
+    engine: Engine, fault: Fault
+) -> None:
+    """It submits once, whatever becomes of the answer, and resumes its stream."""
+    async with engine.http.get(f"{engine.url}/api/orders?limit=500") as answer:
+        before = len((await answer.json())["orders"])
+    async with faulty_proxy(int(engine.url.rpartition(":")[2])) as proxy:
+        proxy.misbehave(fault, 1 if fault is Fault.HALF_OPEN else 2)  # it is silent for 10 s
+        await check("submit_and_watch.mjs", proxy.url)
+        assert proxy.left <= 0
+
+    async def listed() -> bool:
+        async with engine.http.get(f"{engine.url}/api/orders?limit=500") as answer:
+            return len((await answer.json())["orders"]) == before + 1
+
+    await until(listed)
+
+
+async def check(name: str, url: str) -> None:
     process = await asyncio.create_subprocess_exec(
         runner(name),
         str(EXAMPLES / name),
-        engine.url,
+        url,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={key: value for key, value in os.environ.items() if key != "API_KEY"},

@@ -22,6 +22,7 @@ ENGINE = Path(sys.executable).parent / "engine"
 PARTS = (
     ("README.md",),
     ("docs/tutorial/first-order.md", "docs/guide/orders.md"),
+    ("docs/guide/clients.md",),
 )
 """Documents that are read one after the other."""
 

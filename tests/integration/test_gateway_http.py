@@ -303,6 +303,8 @@ async def test_each_refusal_is_a_problem_document(
         {"Content-Type": "Application/JSON"},
         {"Host": "localhost:3000", "Origin": "http://localhost:3000"},
         {"Host": "[::1]:3000"},
+        {"Host": "localhost."},
+        {"Host": "LOCALHOST.:3000"},
         {"Host": "10.1.2.3"},
     ],
 )
@@ -310,6 +312,63 @@ async def test_requests_of_same_origin_pages_and_clients_are_accepted(
     gateway: Served, headers: dict[str, str]
 ) -> None:
     assert (await gateway.post(headers={"Content-Type": "application/json"} | headers))[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        (b"GET /readyz HTTP/1.0\r\n\r\n", 200, ""),
+        (b"GET /healthz HTTP/1.0\r\nOrigin: http://\r\n\r\n", 403, "origin-forbidden"),
+        (b"GET /healthz HTTP/1.0\r\nHost: evil.example\r\n\r\n", 403, "host-forbidden"),
+        (b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "malformed-request"),
+    ],
+)
+async def test_a_health_check_of_http_1_0_needs_no_host(
+    gateway: Served, request_line: bytes, status: int, code: str
+) -> None:
+    """Balancers send `GET /readyz HTTP/1.0` alone; browsers always send Host."""
+    port = gateway.runner.addresses[0][1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_line)
+    async with asyncio.timeout(HANG_S):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert int(head.split()[1]) == status
+    assert json.loads(body).get("code", "") == code
+
+
+@pytest.mark.parametrize(
+    ("headers", "setting"),
+    [
+        ({"Host": "engine"}, "ALLOWED_HOSTS"),
+        ({"Host": "localhost", "Origin": "https://localhost:8443"}, "ALLOWED_ORIGINS"),
+    ],
+)
+async def test_a_refused_host_or_origin_names_the_setting(
+    gateway: Served, headers: dict[str, str], setting: str
+) -> None:
+    _, body, _ = await gateway.post(headers=headers)
+    assert setting in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "origins", "page"),
+    [
+        ("orders.example:8443", "https://ui.example/", "https://ui.example"),
+        ("https://Orders.example/", "https://ui.example:443", "https://ui.example"),
+        ("orders.example.", "http://UI.example:80/app", "http://ui.example"),
+        ("orders.example", "https://ui.example:8443/", "https://ui.example:8443"),
+    ],
+)
+async def test_hosts_and_origins_may_be_written_as_urls(
+    redis_url: str, hosts: str, origins: str, page: str
+) -> None:
+    """Else the setting would match nothing, and every request be refused."""
+    async with served(redis_url, hosts=[hosts], origins=[origins]) as gateway:
+        headers = {"Host": "orders.example", "Origin": page}
+        assert (await gateway.post(headers=headers))[0] == 202
+        for wrong in ({"Origin": f"{page}.evil"}, {"Host": "orders.example.evil"}):
+            assert (await gateway.post(headers=headers | wrong))[0] == 403
 
 
 async def test_hosts_and_origins_can_be_allowed(redis_url: str) -> None:

@@ -58,6 +58,8 @@ async def test_head_is_get_without_a_body(gateway: Served, endpoint: Any) -> Non
     bare, head, body = await answer(gateway, "HEAD", path)
     assert (bare, body) == (status, b"")
     assert int(head["Content-Length"]) > 0
+    if not endpoint.path.startswith("/static"):
+        assert head["Cache-Control"] == "no-store", "a proxy must not serve an old state"
     assert {n: v for n, v in head.items() if n.lower() not in VARYING} == {
         n: v for n, v in headers.items() if n.lower() not in VARYING
     }

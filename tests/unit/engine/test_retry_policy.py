@@ -38,6 +38,9 @@ HTML = "text/html"
         (Answer(404, HTML), Action.STRANGER, Action.RETRY),
         (Answer(404, JSON), Action.STRANGER, Action.RETRY),
         (Answer(404, PROBLEM), Action.STRANGER, Action.RETRY),
+        (Answer(413, HTML), Action.REFUSED, Action.REFUSED),
+        (Answer(414, HTML), Action.REFUSED, Action.REFUSED),
+        (Answer(431, HTML), Action.REFUSED, Action.REFUSED),
         (Answer(429, PROBLEM, "rate-limited"), Action.RETRY, Action.RETRY),
         (Answer(429, HTML), Action.RETRY, Action.RETRY),
         (Answer(500, PROBLEM, "internal"), Action.REFUSED, Action.REFUSED),
@@ -50,6 +53,7 @@ HTML = "text/html"
         (Answer(504, HTML), Action.RETRY, Action.RETRY),
         (Failure.BROKEN, Action.RETRY, Action.RETRY),
         (Failure.NOT_SENT, Action.UNREACHABLE, Action.RETRY),
+        (Failure.NO_TLS, Action.UNREACHABLE, Action.RETRY),
     ],
 )
 def test_only_what_concerns_the_request_ends_a_client_that_was_served_before(
@@ -63,6 +67,8 @@ def test_only_what_concerns_the_request_ends_a_client_that_was_served_before(
     ("outcome", "expected"),
     [
         (Failure.NOT_SENT, False),
+        (Failure.NO_TLS, False),
+        (Answer(413, HTML), False),
         (Failure.BROKEN, True),
         (Answer(502, HTML), True),
         (Answer(504, HTML), True),
@@ -126,4 +132,4 @@ def test_pauses_grow_to_a_bound_and_add_to_what_was_asked_for() -> None:
 
 def test_a_refusal_of_the_content_settles_an_earlier_unclear_attempt() -> None:
     assert not any(stays_unknown(status) for status in (400, 404, 409, 422))
-    assert all(stays_unknown(status) for status in (401, 403, 429, 500, 503))
+    assert all(stays_unknown(status) for status in (401, 403, 413, 429, 500, 503))
