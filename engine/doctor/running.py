@@ -21,6 +21,8 @@ MENDS: Mapping[str, str] = {
     "log-unsafe": "see the lines of the log server above",
     "log-not-compared": LOG_OF,
     "foreign-entries": "see `records` above",
+    "head-damaged": "engine repair --yes",
+    "process-hung": "kill -9 {pid} there",
     "archive-unavailable": "see the lines of Postgres above",
     "projector-halted": "see `records` above",
     "projector-behind": LOG_OF,
@@ -64,9 +66,9 @@ def processes(settings: Settings, *, runs: bool, apart: bool, new: bool) -> Iter
 
 def _hung(sign: Sign) -> Finding:
     return failed(
-        f"process {sign.pid}",
-        f"{sign.process} on {sign.host} exists and shows no life",
-        f"kill -9 {sign.pid}",
+        f"{sign.process}@{sign.host}.{sign.pid}",
+        f"process {sign.pid} on {sign.host} exists and shows no life",
+        f"kill -9 {sign.pid} there",
     )
 
 
@@ -97,7 +99,8 @@ def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     known = codes if isinstance(codes, dict) else {}
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():
         make = failed if part == "log" else warning
-        mend = MENDS.get(str(known.get(part)), UNKNOWN).format(part=part)
+        mend = MENDS.get(str(known.get(part)), UNKNOWN)
+        mend = mend.format(part=part, pid=str(part).rpartition(".")[2])
         yield make(part, str(reason), mend)
     if isinstance(parked := ready.get("parked"), int) and parked:
         detail = f"the engine could not continue {counted(parked, 'order')}"
