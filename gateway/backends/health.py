@@ -41,6 +41,8 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
+START_LOOK_S = 1.0
+"""The same while the gateway starts."""
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -166,7 +168,8 @@ class Health:
                 # Not for each request: the lines would have the id of a request.
                 reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
                 self._reason_log.take(reasons, time.monotonic())
-            await asyncio.sleep(AGES_S)
+            is_start = self._reason_log.is_start(time.monotonic())
+            await asyncio.sleep(min(AGES_S, START_LOOK_S) if is_start else AGES_S)
 
     async def _look_around(self) -> None:
         """Looks at processes and heads, which no request waits for."""
