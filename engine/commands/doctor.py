@@ -143,6 +143,12 @@ async def _records(subject: Subject) -> AsyncIterator[Finding]:
             yield finding
 
 
+async def _parked(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.redis_url:
+        async for finding in waiting.parked(subject.settings, subject.redis_url):
+            yield finding
+
+
 async def _doubts(subject: Subject) -> AsyncIterator[Finding]:
     if subject.database_url:
         async for finding in waiting.look(subject.database_url):
@@ -183,6 +189,7 @@ CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (
     _log_server,
     _archive,
     _records,
+    _parked,
     _doubts,
     _chain,
     _gateway,

@@ -33,7 +33,7 @@ DEATHS_MAX = 6
 # From so many deaths in a row on, the lines of each new start stay in the file of the child.
 LOOP_DEATHS = 2
 # What a start waits for is logged after the first time, and then again and again after the second.
-DELAYED_S, STILL_DELAYED_S = 3.0, 10.0
+DELAYED_S, STILL_DELAYED_S = 5.0, 10.0
 # Whether a process hangs is looked at so often.
 LOOK_S = 1.0
 # What ends in good order, to be started again, has so long: Postgres writes a checkpoint.
