@@ -96,7 +96,8 @@ async def run_gateway(
         await runner.setup()
         # The port opens before the log does: /readyz says what is missing.
         await web.TCPSite(runner, settings.host, settings.port, backlog=plan.backlog).start()
-        await opening
+        if not await opening:
+            return  # it was stopped before
         tune()
         async with trading.live(True):
             structlog.get_logger().info("process_ready")

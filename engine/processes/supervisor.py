@@ -157,8 +157,8 @@ class Child:
         self.hopeless = code == self.program.hopeless
 
     def _tell_foreign(self, pid: int) -> None:
-        """Logs the start of a program that does not do so itself."""
-        if not self.program.tells:
+        """Logs the start of a program that does not do so itself; in a loop its end is enough."""
+        if not self.program.tells and not self._log.brief:
             log.info("process_started", process=self.program.name, pid=pid)
 
     def _is_due(self) -> bool:
