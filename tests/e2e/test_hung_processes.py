@@ -126,7 +126,7 @@ async def test_readyz_names_one_hung_router_of_three_that_was_started_by_hand(
     short_path: Path, tmp_path: Path
 ) -> None:
     """By its sign of life where it shares DATA_DIR, else by its connections."""
-    async with engine_up(short_path, heartbeat_ms=HEARTBEAT_MS, stuck_after_s=1) as engine:
+    async with engine_up(short_path, heartbeat_ms=HEARTBEAT_MS, stuck_after_s=3) as engine:
         record = engine.record()
         elsewhere = msgspec.structs.replace(
             engine.settings,
