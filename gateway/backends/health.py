@@ -41,8 +41,10 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
+LOOK_S = 5.0
+"""How long a look at processes and heads may take."""
 START_LOOK_S = 1.0
-"""The same while the gateway starts."""
+"""Between two looks while the gateway starts."""
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -174,7 +176,7 @@ class Health:
     async def _look_around(self) -> None:
         """Looks at processes and heads, which no request waits for."""
         with contextlib.suppress(LogError, TimeoutError):
-            async with asyncio.timeout(AGES_S):
+            async with asyncio.timeout(LOOK_S):
                 await self.processes.look(self._log)
                 if self.open:
                     await self.heads.look(self._log)

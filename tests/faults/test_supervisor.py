@@ -308,7 +308,7 @@ async def test_a_crash_loop_is_one_line_for_each_restart_and_one_when_it_is_over
     assert printed.count("process_started") == 2, "the first, and the one after the first death"
     assert printed.count("process_failed") == 0, "the restart has its cause"
     assert printed.count("order_parked") == len(restarted) + 1, (
-        "what is no part of a start is shown"
+        "what does not belong to a start is shown"
     )
     kept = [json.loads(line)["event"] for line in file.read_text().splitlines()]
     assert kept.count("process_started") == len(restarted) + 1, "the file has it all"

@@ -175,7 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client", "engine/terminal", "gateway/http",
-        "events/commands",
+        "events/commands", "projections/views",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
     "engine/cli.py": ("engine", "engine/commands", "engine/processes", "engine/telemetry"),
