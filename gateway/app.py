@@ -93,6 +93,7 @@ def make_app(options: GatewayOptions) -> web.Application:
         chain_facts=options.chain_facts,
         concurrency=options.concurrency,
         restarts=options.restarts,
+        signs=options.signs,
     )
     feed = Feed(
         options.log,

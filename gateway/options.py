@@ -11,6 +11,7 @@ from events.money import Token
 from gateway.api.audits import StoreUrls
 from gateway.api.parked import Settles, no_record
 from gateway.api.quotes import Asks, Previews
+from gateway.backends.hung_processes import Signs, no_signs
 from gateway.middleware.rate_limit import Rates
 from projections.feed.history_reader import Archive
 
@@ -37,6 +38,8 @@ class GatewayOptions:
     """What is known of the cluster; None without a cluster."""
     restarts: Callable[[], Mapping[str, int] | None] = lambda: None
     """By process, how often its supervisor restarted it; None where it is not known."""
+    signs: Signs = no_signs
+    """The signs of life of the processes of this DATA_DIR."""
     settles: Settles = no_record
     """Settles a parked order by the chain's record."""
     records: StoreUrls = field(default_factory=StoreUrls)

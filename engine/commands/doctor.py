@@ -101,7 +101,9 @@ async def examine(settings: Settings) -> list[Finding]:
     )
     subject = _subject(settings, record)
     for check in CHECKS:
-        findings += [finding async for finding in check(subject)]
+        # The gateway names the processes that hang here too, as their signs of life did above.
+        hung = {finding.name for finding in findings if "@" in finding.name}
+        findings += [finding async for finding in check(subject) if finding.name not in hung]
     return findings
 
 
@@ -138,6 +140,12 @@ async def _records(subject: Subject) -> AsyncIterator[Finding]:
     settings, redis_url, database_url = subject.settings, subject.redis_url, subject.database_url
     if redis_url and database_url:
         async for finding in records.look(settings, redis_url, database_url, chain=subject.chain):
+            yield finding
+
+
+async def _parked(subject: Subject) -> AsyncIterator[Finding]:
+    if subject.redis_url:
+        async for finding in waiting.parked(subject.settings, subject.redis_url):
             yield finding
 
 
@@ -181,6 +189,7 @@ CHECKS: Sequence[Callable[[Subject], AsyncIterator[Finding]]] = (
     _log_server,
     _archive,
     _records,
+    _parked,
     _doubts,
     _chain,
     _gateway,

@@ -6,6 +6,7 @@ from engine.commands.up import with_backends
 from engine.embedded.data_dir import restarts
 from engine.processes.lifecycle import serve
 from engine.processes.metrics_server import metered
+from engine.processes.signs_of_life import signs
 from engine.settings import Settings
 
 HELP = "serve HTTP and WebSocket"
@@ -20,10 +21,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Runs until asked to stop."""
     from engine.composition.gateway import run_gateway
+    from gateway.backends.hung_processes import ProcessSign
 
     ready = with_backends(settings)
+
+    def present() -> list[ProcessSign]:
+        return [
+            ProcessSign(sign.process, sign.host, sign.pid, sign.age_s)
+            for sign in signs(ready)
+            if sign.exists
+        ]
+
     return serve(
         ready,
         "gateway",
-        lambda stop: metered(ready, run_gateway(ready, stop, lambda: restarts(ready.data_dir))),
+        lambda stop: metered(
+            ready, run_gateway(ready, stop, lambda: restarts(ready.data_dir), present)
+        ),
     )

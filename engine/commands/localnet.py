@@ -5,6 +5,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import structlog
+
 from engine.processes.lifecycle import serve
 from engine.settings import Settings
 
@@ -127,6 +129,7 @@ async def _serve(settings: Settings, args: argparse.Namespace, stop: asyncio.Eve
     )
     runner, port = await open_door(node, args.port)
     tune()
+    structlog.get_logger().info("process_ready")
     print(f"ready http://{HOST}:{port}", flush=True)
     try:
         await node.run(stop)

@@ -118,10 +118,12 @@ async def _supervise(
 
     timeout = aiohttp.ClientTimeout(total=2)
     async with aiohttp.ClientSession(timeout=timeout) as client:
+        asked = Readiness(client, f"{url}/readyz")
         await supervisor.run(
             stop,
-            ready=lambda: _is_ready(client, f"{url}/readyz"),
+            ready=asked.is_ready,
             announce=lambda: _announce(url),
+            lacking=lambda: asked.lacking,
         )
 
 
@@ -166,14 +168,33 @@ def _programs(settings: Settings, folder: Folder) -> list[list[Program]]:
     ]
 
 
-async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
-    import aiohttp
+class Readiness:
+    """Whether a gateway accepts orders, and if not, why."""
 
-    try:
-        async with client.get(url) as answer:
-            return answer.status == HTTPStatus.OK
-    except (aiohttp.ClientError, TimeoutError):
+    def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
+        self.lacking = "not asked yet"
+        self._client = client
+        self._url = url
+
+    async def is_ready(self) -> bool:
+        """Asks once."""
+        import aiohttp
+
+        try:
+            async with self._client.get(self._url) as answer:
+                if answer.status == HTTPStatus.OK:
+                    return True
+                reasons = msgspec.json.decode(await answer.read(), type=_Reasons).reasons
+                self.lacking = "; ".join(f"{part}: {text}" for part, text in reasons.items())
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            self.lacking = f"the gateway does not answer: {str(error) or 'timeout'}"
         return False
+
+
+class _Reasons(msgspec.Struct):
+    """What is read of /readyz."""
+
+    reasons: dict[str, str]
 
 
 def _claim_port(settings: Settings) -> None:

@@ -20,6 +20,7 @@ from engine.venues import chain_of, open_trading
 from events.archive import Archive
 from gateway.api.audits import StoreUrls
 from gateway.app import make_app, make_runner
+from gateway.backends.hung_processes import Signs, no_signs
 from gateway.middleware.rate_limit import Rates
 from gateway.options import GatewayOptions
 
@@ -45,8 +46,9 @@ async def run_gateway(
     settings: Settings,
     stop: asyncio.Event,
     restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
+    signs: Signs = no_signs,
 ) -> None:
-    """Serves HTTP and WebSocket until `stop`. `restarts`: see `GatewayOptions`."""
+    """Serves HTTP and WebSocket until `stop`. `restarts`, `signs`: see `GatewayOptions`."""
     files = raise_limit()
     plan = share_out(files)
     streams = streams_max(files, settings.sockets_max)
@@ -74,6 +76,7 @@ async def run_gateway(
         market_fault=trading.fault,
         chain_facts=trading.facts,
         restarts=restarts,
+        signs=signs,
         heartbeat_ms=settings.heartbeat_ms,
         concurrency=settings.concurrency,
         # A worker that died is replaced within a lease.
@@ -95,7 +98,8 @@ async def run_gateway(
         await runner.setup()
         # The port opens before the log does: /readyz says what is missing.
         await web.TCPSite(runner, settings.host, settings.port, backlog=plan.backlog).start()
-        await opening
+        if not await opening:
+            return  # it was stopped before
         tune()
         async with trading.live(True):
             structlog.get_logger().info("process_ready")

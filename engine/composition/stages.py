@@ -33,6 +33,8 @@ FUSED_STAGES = ("builder", "submitter")
 """The stages whose facts may join the router's append."""
 POOL_STAGES = frozenset({"router", "builder", "watcher"})
 """The stages that read pools."""
+HOST_MAX = 32
+"""Of the host's name in that of a worker, so that the process id behind it is never cut off."""
 MARKET_PATIENCE_S = 5.0
 """Stages begin after so long, whether there is anything to quote from or not: each order
 then gets the reason for which it waits."""
@@ -148,7 +150,7 @@ async def run_stages(settings: Settings, names: Sequence[str], stop: asyncio.Eve
 
 
 def _worker(settings: Settings) -> Worker:
-    host = safe_name(socket.gethostname(), default="host")
+    host = safe_name(socket.gethostname(), default="host")[:HOST_MAX]
     name = f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
     return Worker(
         name,

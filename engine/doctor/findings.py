@@ -55,7 +55,9 @@ def own_mend(text: str, own: Own) -> str:
     """How to repair that a child of `engine up` cannot be reached; `text`: the error's."""
     if any(sign in text.lower() for sign in HANGING):
         return f"kill -9 {own.pid}: it hangs, and `engine up` starts it again"
-    return f"look into logs/{own.name}.log of DATA_DIR: `engine up` starts it again and again"
+    if any(sign in text.lower() for sign in SILENT):
+        return f"look into logs/{own.name}.log of DATA_DIR: `engine up` starts it again and again"
+    return f"look into logs/{own.name}.log of DATA_DIR: it runs, and refuses the engine"
 
 
 def reach_mend(error: Exception, setting: str, own: Own | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from engine.doctor.findings import Finding, failed, ok, skipped, warning
 from engine.processes.signs_of_life import Sign, signs
 from engine.settings import Settings
 from engine.terminal.counts import counted
+from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
 from gateway.http.readiness_reasons import REASONS
 
 LOG_OF = "look into logs/{part}.log of DATA_DIR"
@@ -21,6 +23,8 @@ MENDS: Mapping[str, str] = {
     "log-unsafe": "see the lines of the log server above",
     "log-not-compared": LOG_OF,
     "foreign-entries": "see `records` above",
+    "head-damaged": "engine repair --yes",
+    "process-hung": "kill -9 {pid} there",
     "archive-unavailable": "see the lines of Postgres above",
     "projector-halted": "see `records` above",
     "projector-behind": LOG_OF,
@@ -64,9 +68,9 @@ def processes(settings: Settings, *, runs: bool, apart: bool, new: bool) -> Iter
 
 def _hung(sign: Sign) -> Finding:
     return failed(
-        f"process {sign.pid}",
-        f"{sign.process} on {sign.host} exists and shows no life",
-        f"kill -9 {sign.pid}",
+        f"{sign.process}@{sign.host}.{sign.pid}",
+        f"process {sign.pid} on {sign.host} exists and shows no life",
+        f"kill -9 {sign.pid} there",
     )
 
 
@@ -97,13 +101,43 @@ def _findings(url: str, ready: dict[str, object]) -> Iterator[Finding]:
     known = codes if isinstance(codes, dict) else {}
     for part, reason in reasons.items() if isinstance(reasons, dict) else ():
         make = failed if part == "log" else warning
-        mend = MENDS.get(str(known.get(part)), UNKNOWN).format(part=part)
+        mend = MENDS.get(str(known.get(part)), UNKNOWN)
+        mend = mend.format(part=part, pid=str(part).rpartition(".")[2])
         yield make(part, str(reason), mend)
-    if isinstance(parked := ready.get("parked"), int) and parked:
-        detail = f"the engine could not continue {counted(parked, 'order')}"
-        yield warning("parked", detail, "engine parked list")
-    if ready.get("halted"):
-        yield warning("halt", "an operator halted the engine: nothing is sent", "engine resume")
+    if isinstance(halt := ready.get("halted"), dict):
+        detail = f"{halt.get('actor')} halted the engine at {halt.get('since')}: nothing is sent"
+        yield warning("halt", f"{detail} ({halt.get('reason')})", "engine resume")
+    lag = ready.get("lag")
+    yield from _waits((lag if isinstance(lag, dict) else {}).get("stages") or {})
+
+
+WAITS_S = 5.0
+"""What waits for less is on its way."""
+WAIT_MENDS: Mapping[str, str] = {
+    WaitReason.PACING: "none: they start in turn; ORDERS_PER_MINUTE says how many a minute",
+    WaitReason.PERMIT: "none: they start in turn; CONCURRENCY says how many at once",
+    WaitReason.HALT: "engine resume",
+    WaitReason.SUSPENDED: "see `records` above",
+    WaitReason.NODE: "see the lines of the nodes above",
+    WaitReason.BACKOFF: LOG_OF,
+    WaitReason.QUEUE: "engine stage {part}: one more worker",
+    WaitReason.CHAIN: "none: the chain decides",
+}
+"""What ends a wait for a stage, by its reason."""
+assert WAIT_MENDS.keys() == set(WaitReason) - WITHOUT_STAGE, "each reason has a remedy"
+
+
+def _waits(stages: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """What waits for each stage: how many, for how long, and why."""
+    for stage, lag in stages.items():
+        seconds, reasons = lag.get("seconds"), lag.get("reasons")
+        if not isinstance(reasons, dict) or not reasons or (seconds or 0) < WAITS_S:
+            continue
+        main = max(reasons, key=lambda reason: int(reasons[reason]))
+        why = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        detail = f"{counted(lag['orders'], 'order')} in wait, the oldest for {seconds:.0f} s"
+        mend = WAIT_MENDS.get(main, UNKNOWN).format(part=stage)
+        yield warning(f"orders of {stage}", f"{detail}: {why}", mend)
 
 
 def stages_with_workers(silences_ms: Mapping[str, int | None], within_ms: int) -> Sequence[str]:

@@ -199,6 +199,7 @@ def _valkey(
         death=signal.SIGTERM,
         environ={**os.environ, "GLIBC_TUNABLES": GLIBC_TUNABLES},
         keep=(folder.lock,),
+        answers=lambda: _lives(folder, address, b"PING\r\n"),
         prepare=files.restore,
         lost=files.missing,
     )
@@ -210,6 +211,31 @@ GLIBC_TUNABLES = (
     "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=2048:"
     "glibc.malloc.mmap_threshold=268435456:glibc.malloc.trim_threshold=1073741824"
 )
+
+
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")
+"""Postgres answers it with one byte, before any login, and logs nothing."""
+ASK_S = 0.5
+"""Below the second between two looks of the supervisor."""
+
+
+def _lives(folder: Folder, address: Path, question: bytes) -> bool:
+    """Whether a server responds, with whatever it is: one that is busy or full does not hang.
+
+    One that does not may wait for the disk: to end it would mend nothing, so this waits, too.
+    """
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(ASK_S)
+        client.connect(str(address))
+        client.sendall(question)
+        return bool(client.recv(1))
+    probe = folder.path / ".probe"
+    with contextlib.suppress(OSError), probe.open("wb") as file:  # full or read-only: no wait
+        file.write(b"\n")
+        os.fsync(file.fileno())
+    with contextlib.suppress(OSError):
+        probe.unlink()
+    return False
 
 
 def _answers(address: Path) -> bool:
@@ -257,6 +283,7 @@ def _postgres(
         environ=environ,
         keep=(folder.lock,),
         cwd=cwd,
+        answers=lambda: _lives(folder, place / SOCKET, SSL_REQUEST),
         prepare=prepare,
         lost=files.missing,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -15,12 +16,15 @@ import msgspec
 from engine.embedded.data_dir import Folder, RunState, running
 from engine.embedded.databases import run_program
 from engine.processes.program import Program, StartError
+from engine.processes.signs_of_life import sign_file
 from engine.settings import Settings
 from engine.settings_loader import environment
 from events.secret import SecretText, SecretUrl
 
 WALLET = "wallet.json"
 POOLS = "localnet-pools.json"
+HUNG_S = 120.0
+"""Longer than of other processes: it may read a long ledger in one turn of its loop."""
 
 
 def file(settings: Settings) -> Path:
@@ -95,6 +99,8 @@ def program(settings: Settings) -> Program:
         argv=[sys.executable, "-P", "-m", "engine", "localnet", "--port", port, "--fund", wallet],
         environ={**os.environ, **environment(settings)},
         ready=lambda _pid: _answers(int(port)),
+        alive=functools.partial(sign_file, settings, "localnet"),
+        hung_s=HUNG_S,
         tells=True,
     )
 

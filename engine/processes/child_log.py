@@ -23,6 +23,14 @@ LINE_BYTES = 256 * 1024
 """A longer line is cut into several."""
 TAIL_BYTES = 8192
 
+IN_A_LOOP = frozenset(
+    {
+        "process_started", "process_ready", "setting_without_effect", "exception_uncaught",
+        "library_message", foreign_lines.OUTPUT,
+    }
+)  # fmt: skip
+"""Lines of each start, which a program that dies again and again repeats."""
+
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -51,6 +59,8 @@ class ChildLog:
         self._rotation = rotation
         self._forward = forward
         self._size = path.stat().st_size if path.exists() else 0
+        self.brief = False
+        """Whether lines of `IN_A_LOOP` stay in the file."""
         self._tail = b""
         """The end of this run's output, which a full disk would keep from the file."""
 
@@ -98,9 +108,14 @@ class ChildLog:
                 written.append(logging.scrubbed(_encode(fields)))
             else:
                 written.append(line.rstrip(b"\r"))
-            self._forward(fields)
+            if not self._stays(fields["event"]):
+                self._forward(fields)
         if written:
             self._write(b"\n".join(written) + b"\n")
+
+    def _stays(self, event: str) -> bool:
+        """Whether a line is in the file alone. Why a child ended is logged by its supervisor."""
+        return event == "process_failed" or (self.brief and event in IN_A_LOOP)
 
     def _write(self, chunk: bytes) -> None:
         # A full disk loses log lines; it must not stop the reader, or children block on the pipe.

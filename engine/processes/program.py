@@ -42,6 +42,8 @@ class Program:
     the supervisor. `hopeless` is the exit code that no restart mends.
     `alive(pid)` is a file that it touches again and again while its loop turns; `hung_s` after the
     last time it is taken to hang. `tells`: it logs its own start and stop.
+    `answers()` tells whether a server without such a file responds; it is asked in a thread, once
+    it is ready, and taken to hang after `hung_s` without a response. It ends with its children.
     `prepare()` is called before each start. `lost()` is called once a second while it runs, answers
     within milliseconds, and tells why it cannot be reached any more; empty: it can. It is asked to
     end then, and started again. Both may raise OSError; StartError ends the engine.
@@ -58,6 +60,7 @@ class Program:
     cwd: Path | None = None
     hopeless: int | None = None
     alive: Callable[[int], Path] | None = None
+    answers: Callable[[], bool] | None = None
     hung_s: float = 30.0
     prepare: Callable[[], None] = _nothing
     lost: Callable[[], str] = _intact
@@ -92,6 +95,26 @@ def signal_group(pid: int, what: signal.Signals) -> None:
         os.kill(pid, what)
 
 
+def kill_tree(pid: int) -> None:
+    """Kills a program that hangs, and its children, which may have sessions of their own."""
+    children = _children(pid)
+    signal_group(pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process started and that exist."""
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = stat.read_text(errors="replace").rpartition(")")[2].split()[1]
+            if int(parent) == pid:
+                children.append(int(stat.parent.name))
+    return children
+
+
 def last_words(log: Path) -> str:
     """Returns the line of a log that explains best why its program ended."""
     try:
@@ -103,20 +126,26 @@ def last_words(log: Path) -> str:
     return last_error_line(text)
 
 
-def _words(line: str) -> str:
-    """The error that a JSON line carries; any other line as it is."""
+def _fields(line: str) -> dict[str, Any]:
+    """The fields of a JSON line; those of any other line have its text."""
     if line.startswith("{"):
         with contextlib.suppress(msgspec.DecodeError):
-            fields = msgspec.json.decode(line, type=dict[str, Any])
-            return str(fields.get("error") or fields.get("text") or line)
-    return line
+            return msgspec.json.decode(line, type=dict[str, Any])
+    return {"text": line}
 
 
 def last_error_line(text: str) -> str:
     """Returns the line of an output that explains best why its program ended."""
-    lines = [_words(line.strip()) for line in text.splitlines() if line.strip()]
+    lines = [_fields(line.strip()) for line in text.splitlines() if line.strip()]
+    for fields in reversed(lines):
+        if fields.get("event") == "process_failed" and fields.get("error"):
+            return str(fields["error"])
+    texts = [
+        str(next((fields[name] for name in ("error", "text", "event") if fields.get(name)), fields))
+        for fields in lines
+    ]
     words = ("no space", "fatal", "error", "can't", "cannot", "denied", "failed")
-    for line in reversed(lines):
+    for line in reversed(texts):
         if any(word in line.lower() for word in words):
             return line
-    return lines[-1] if lines else "no output"
+    return texts[-1] if texts else "no output"

@@ -20,15 +20,20 @@ from pathlib import Path
 import structlog
 
 from engine.processes.child_log import DEFAULT, ChildLog, Rotation
-from engine.processes.program import Program, StartError, signal_group
+from engine.processes.program import Program, StartError, kill_tree, signal_group
+from engine.processes.unanswered import Unanswered
 
 POLL_S = 0.02
 PAUSE_MIN_S = 0.1
-PAUSE_MAX_S = 2.0
+PAUSE_MAX_S = 10.0
 # After so long a run a death is news, not a loop: the pause starts small again.
 STEADY_S = 10.0
 # Deaths in a row before the engine was ever ready: pauses of 0.1 … 1.6 s, about four seconds.
 DEATHS_MAX = 6
+# From so many deaths in a row on, the lines of each new start stay in the file of the child.
+LOOP_DEATHS = 2
+# What a start waits for is logged after the first time, and then again and again after the second.
+DELAYED_S, STILL_DELAYED_S = 5.0, 10.0
 # Whether a process hangs is looked at so often.
 LOOK_S = 1.0
 # What ends in good order, to be started again, has so long: Postgres writes a checkpoint.
@@ -55,6 +60,8 @@ class Child:
         self._looked_at = 0.0
         self._touched = 0  # when it had last shown life, by the file's clock
         self._still = 0  # looks in a row since
+        self._unanswered = Unanswered(program.answers) if program.answers else None
+        self._loop_since_s = 0.0  # when the first of its deaths in a row was
         self._stopping = asyncio.Event()
 
     @property
@@ -73,9 +80,14 @@ class Child:
             self.ready.clear()
             if self._stopping.is_set():
                 return
-            self.deaths = 1 if time.monotonic() - began > STEADY_S else self.deaths + 1
+            self._count_death(time.monotonic() - began > STEADY_S)
             pause_s = min(PAUSE_MAX_S, PAUSE_MIN_S * 2 ** min(self.deaths - 1, 10))
-            about = {"name": self.program.name, "error": self.fault, "pause_s": pause_s}
+            about = {
+                "name": self.program.name,
+                "error": self.fault,
+                "deaths": self.deaths,
+                "pause_s": pause_s,
+            }
             if not self.quiet:
                 log.warning("process_restarted", **about)
             elif not self.hopeless:
@@ -83,11 +95,32 @@ class Child:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
+    def _count_death(self, after_steady_run: bool) -> None:
+        """Counts deaths in a row."""
+        self.deaths = 1 if after_steady_run else self.deaths + 1
+        if self.deaths == 1:
+            self._loop_since_s = time.monotonic()
+        self._log.brief = self.deaths >= LOOP_DEATHS
+
+    def _look_back(self, began: float) -> None:
+        """Logs that deaths in a row are over, once a process runs steadily."""
+        if not self.ready.is_set() or time.monotonic() - began <= STEADY_S:
+            return
+        if self._log.brief and not self.quiet:
+            seconds = round(time.monotonic() - self._loop_since_s, 3)
+            log.info(
+                "process_recovered", name=self.program.name, deaths=self.deaths, duration_s=seconds
+            )
+        self._log.brief = False
+        self.deaths = 0
+
     async def _run_once(self) -> None:
         self._log.mark()
+        if self._unanswered is not None:
+            self._unanswered.forget()
         self.program.prepare()
         self._still = 0
-        lost = ""
+        lost, began = "", time.monotonic()
         read, write = os.pipe()
         try:
             process = self._process = self.program.spawn(write)
@@ -104,9 +137,11 @@ class Child:
             await asyncio.sleep(POLL_S)
             if not self._is_due():
                 continue
-            if self._hangs(process.pid):
-                log.warning("process_hung", name=self.program.name)
-                signal_group(process.pid, signal.SIGKILL)
+            self._look_back(began)
+            if self._hangs(process.pid) or self._is_mute():
+                lost = f"it hung for {self.program.hung_s:.0f} s"
+                log.warning("process_hung", name=self.program.name, silent_s=self.program.hung_s)
+                kill_tree(process.pid)
             elif self.ready.is_set() and (lost := self._lost()):
                 log.warning("process_unreachable", name=self.program.name, reason=lost)
                 await self._end(process)
@@ -122,8 +157,8 @@ class Child:
         self.hopeless = code == self.program.hopeless
 
     def _tell_foreign(self, pid: int) -> None:
-        """Logs the start of a program that does not do so itself."""
-        if not self.program.tells:
+        """Logs the start of a program that does not do so itself; in a loop its end is enough."""
+        if not self.program.tells and not self._log.brief:
             log.info("process_started", process=self.program.name, pid=pid)
 
     def _is_due(self) -> bool:
@@ -172,6 +207,12 @@ class Child:
         self._touched = touched
         return False
 
+    def _is_mute(self) -> bool:
+        """Whether a server that was ready has answered nothing for `hung_s`, counted in looks."""
+        if self._unanswered is None or not self.ready.is_set():
+            return False
+        return self._unanswered.look() * LOOK_S >= self.program.hung_s
+
     async def stop(self, patience_s: float) -> None:
         """Asks it to end, and kills it once patience is over."""
         self._stopping.set()
@@ -202,6 +243,7 @@ class Supervisor:
         rotation: Rotation = DEFAULT,
     ) -> None:
         self._rotation = rotation
+        self._lacking: Callable[[], str] = str
         self._report = changed
         self._groups = [[self._child(p, logs) for p in group] for group in groups]
         self._keepers: list[asyncio.Task[None]] = []
@@ -216,8 +258,13 @@ class Supervisor:
         stop: asyncio.Event,
         ready: Callable[[], Awaitable[bool]],
         announce: Callable[[], None],
+        lacking: Callable[[], str] = lambda: "",
     ) -> None:
-        """Starts everything, calls `announce()` once `ready()` is true, and ends at `stop`."""
+        """Starts everything, calls `announce()` once `ready()` is true, and ends at `stop`.
+
+        `lacking()`: why `ready()` was not true the last time.
+        """
+        self._lacking = lacking
         try:
             for group in reversed(self._groups):
                 self._keepers += [asyncio.create_task(child.keep()) for child in group]
@@ -239,8 +286,8 @@ class Supervisor:
             await self._stop()
 
     async def _until(self, stop: asyncio.Event, reached: Callable[[], Awaitable[bool]]) -> None:
-        """Waits for a step of the start; logs what is missing every ten seconds."""
-        told = time.monotonic()
+        """Waits for a step of the start; logs what is missing, soon and then now and again."""
+        next_s = time.monotonic() + DELAYED_S
         while not stop.is_set() and not await reached():
             for child in self.children:
                 if child.deaths >= DEATHS_MAX or child.hopeless:
@@ -250,10 +297,11 @@ class Supervisor:
             for keeper in self._keepers:
                 if keeper.done():
                     keeper.result()
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
+            if time.monotonic() > next_s:
+                next_s = time.monotonic() + STILL_DELAYED_S
                 late = [c.program.name for c in self.children if c.pid and not c.ready.is_set()]
-                log.warning("engine_start_delayed", waiting_for=late or "readiness")
+                about = {"waiting_for": late} if late else {"reason": self._lacking()}
+                log.warning("engine_start_delayed", **about)
             await asyncio.sleep(POLL_S)
 
     async def _stop(self) -> None:

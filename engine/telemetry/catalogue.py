@@ -35,18 +35,28 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         "process_stopped": Line("info", "It has ended as asked"),
         "process_stop_overdue": Line("warning", "Its work did not end within `patience_s`"),
         "process_start_retried": Line("info", "It ended during the start of `engine up`: `error`"),
-        "process_restarted": Line("warning", "It died with `error` and runs again in `pause_s`"),
+        "process_restarted": Line(
+            "warning",
+            "It died with `error` and runs again in `pause_s`; `deaths` in a row. From the second"
+            " on, the lines of each start are in its file only",
+        ),
+        "process_recovered": Line("info", "It runs steadily after `deaths` in a row"),
         "process_unreachable": Line(
             "warning", "Its socket or lock was removed; it is ended in good order and restarted"
         ),
-        "process_hung": Line("warning", "It gave no sign of life and is ended; `stacks`"),
+        "process_hung": Line(
+            "warning",
+            "It gave no sign of life, or no answer, for `silent_s` and is ended; `stacks`",
+        ),
         "process_killed": Line("warning", "It did not stop in time and was killed"),
         "process_failed": Line("critical", "It cannot start or continue; `error` says why"),
         "process_output": Line("", "Text of a program that does not log JSON: `text`"),
         "exception_uncaught": Line("critical", "A bug ends the process; `exception`"),
         "exception_ignored": Line("warning", "Python ignored a bug of a destructor, `where`"),
         "library_message": Line("", "A message of a library, `logger`: `text`"),
-        "engine_start_delayed": Line("warning", "`engine up` still waits for `waiting_for`"),
+        "engine_start_delayed": Line(
+            "warning", "`engine up` still waits, for `waiting_for` or for the `reason` of /readyz"
+        ),
         "metrics_port_unavailable": Line(
             "warning", "METRICS_PORT is taken: no metrics until it is free"
         ),

@@ -60,7 +60,14 @@ from events.log.redis.link import (
 )
 from events.log.redis.names import safe_name
 from events.log.redis.refusals import is_permanent
-from events.log.waiting import PERMIT_STAGES, StageState, StageWaits, Waiting, Workers
+from events.log.waiting import (
+    PERMIT_STAGES,
+    StageState,
+    StageWaits,
+    Waiting,
+    WorkerProcess,
+    Workers,
+)
 
 __all__ = [
     "DAMAGED",
@@ -123,6 +130,7 @@ __all__ = [
     "Unavailable",
     "Unsuitable",
     "Waiting",
+    "WorkerProcess",
     "Workers",
     "ack_only",
     "batch_of",

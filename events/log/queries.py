@@ -9,7 +9,7 @@ from events.log.head import RESTING, OrderHead, decode_head
 from events.log.reader import LogReader, Stored
 from events.log.redis.keys import Keys
 from events.log.redis.link import RedisConnection, meta_number
-from events.log.waiting import StageWaits, Waiting, Workers
+from events.log.waiting import StageWaits, Waiting, WorkerProcess, Workers
 from events.order import Order
 
 MEMORY_SHARE = 0.8
@@ -86,6 +86,10 @@ class LogQueries:
         """The workers of each stage, and the oldest entry of each inbox."""
         return await waiting.workers_of(self._link, self.keys)
 
+    async def worker_processes(self) -> list[WorkerProcess]:
+        """The processes that work on stages, by their connections."""
+        return await waiting.worker_processes(self._link)
+
     async def parked(self, limit: int = 1000) -> list[tuple[str, int]]:
         """Parked orders and the times (ms) at which they were parked, oldest first."""
         pairs = await self._link.call("ZRANGE", self.keys.parked, 0, limit - 1, "WITHSCORES")
@@ -138,7 +142,11 @@ class LogQueries:
 
         An order that stays open throughout is in at least one page, and may be in several.
         """
-        following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
-        ids = [order_id.decode(errors="replace") for order_id in pairs[::2]]
+        following, ids = await self.open_ids(cursor, count=count)
         heads = zip(ids, await self.load(ids), strict=True)
-        return int(following), {i: head for i, head in heads if head is not None}
+        return following, {i: head for i, head in heads if head is not None}
+
+    async def open_ids(self, cursor: int = 0, *, count: int = 100) -> tuple[int, list[str]]:
+        """As `open_page`, without the heads."""
+        following, pairs = await self._link.call("ZSCAN", self.keys.open, cursor, "COUNT", count)
+        return int(following), [order_id.decode(errors="replace") for order_id in pairs[::2]]

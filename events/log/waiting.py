@@ -6,6 +6,7 @@ follows from heads, permits and the halt, so that it is true for any number of w
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from heapq import nsmallest
@@ -63,6 +64,17 @@ class Workers(NamedTuple):
     """How many live watchers there are; they follow prices and pools."""
     resting: int
     """Orders that rest until a watcher triggers them."""
+
+
+class WorkerProcess(NamedTuple):
+    """A worker of a stage whose connections to the log's server are open."""
+
+    stage: str
+    host: str
+    """As `safe_name` writes it, perhaps cut short."""
+    pid: int
+    silent_s: float
+    """Time since its last call. A worker that lives calls every second."""
 
 
 class Waiting(NamedTuple):
@@ -298,3 +310,27 @@ async def _silent_ms(link: RedisConnection, inbox: str) -> int | None:
         return None
     rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
     return min((row[b"idle"] for row in rows), default=None)
+
+
+_CLIENT = re.compile(rf" name=({'|'.join(STAGES)})-(\S+)-(\d+)-[0-9a-f]+ .*? idle=(\d+) ".encode())
+"""A line of CLIENT LIST with the name of a consumer: see `engine.composition.stages`."""
+
+
+async def worker_processes(link: RedisConnection) -> list[WorkerProcess]:
+    """The workers by their connections, which those of a process that hangs outlive, and those of
+    one that was killed do not. Empty where the server does not tell. Raises LogError.
+    """
+    try:
+        reply = await link.call("CLIENT", "LIST", "TYPE", "NORMAL")
+    except ResponseError:  # not allowed on some managed servers
+        return []
+    return _by_process(reply)
+
+
+def _by_process(clients: bytes) -> list[WorkerProcess]:
+    """The most recent call of each process. Pure."""
+    silences: dict[tuple[str, str, int], int] = {}
+    for stage, host, pid, idle in _CLIENT.findall(clients):
+        key = stage.decode(), host.decode(errors="replace"), int(pid)
+        silences[key] = min(int(idle), silences.get(key, int(idle)))
+    return [WorkerProcess(*key, float(idle_s)) for key, idle_s in silences.items()]

@@ -22,6 +22,11 @@ class Outage:
         self.backend = backend
         self._began_s: float | None = None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether an outage was logged and is not over: what follows from it is not news."""
+        return self._began_s is not None
+
     def failed(self, error: BaseException) -> None:
         """Records that the backend did not answer; logs the first time."""
         if self._began_s is None:

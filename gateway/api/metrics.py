@@ -16,7 +16,8 @@ from events.commands import doubts
 from events.log import EventLog, LogError
 from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
 from gateway.api.exposition import Gauge, exposed
-from gateway.backends.health import ASK_S, Health
+from gateway.backends.health import Health
+from gateway.backends.projection_lag import ASK_S
 from gateway.http.problems import SAFE
 from gateway.streaming.websocket import Sockets
 from projections.feed.history_reader import Archive
@@ -32,6 +33,15 @@ EPOCH = Gauge("oee_log_epoch", "Epoch of the log; raised when it is rebuilt")
 FOREIGN = Gauge(
     "oee_log_foreign_entries",
     "Entries that the log did not write: no reader accepts them; `engine repair` removes them",
+)
+HEADS = Gauge(
+    "oee_log_damaged_heads",
+    "Open orders whose heads are not what their events add up to; `engine repair` rewrites them",
+)
+SILENT = Gauge(
+    "oee_process_silent_seconds",
+    "How long a process that exists has shown no life; absent for those that do",
+    "process",
 )
 MEMORY = Gauge("oee_log_memory_bytes", "Memory that the log's server uses")
 MEMORY_MAX = Gauge("oee_log_memory_max_bytes", "Memory that it may use; absent without a limit")
@@ -77,10 +87,10 @@ WALLET = Gauge(
 SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
 
 FACTS = (
-    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, MEMORY,
-    MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED, REASON,
-    RESTARTS, OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS, LAG_S,
-    PROJECTOR_HALTED, WALLET, SOCKETS,
+    ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, HEADS,
+    MEMORY, MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED,
+    REASON, RESTARTS, SILENT, OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS,
+    LAG_S, PROJECTOR_HALTED, WALLET, SOCKETS,
 )  # fmt: skip
 """All gauges, in the order of the documentation."""
 
@@ -101,7 +111,9 @@ class MetricsHandler:
         state, log_facts, doubted = await asyncio.gather(
             self._health.state(), self._ask_log(), self._in_doubt()
         )
-        known = _facts_of(state) | log_facts | {IN_DOUBT: doubted, SOCKETS: self._sockets.open}
+        silent = {name: sign.silent_s for name, sign in self._health.processes.hung.items()}
+        known = _facts_of(state) | log_facts
+        known |= {IN_DOUBT: doubted, SILENT: silent, SOCKETS: self._sockets.open}
         body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
         return web.Response(body=body, headers=SAFE | {hdrs.CONTENT_TYPE: content_type})
 
@@ -157,6 +169,7 @@ def _facts_of(state: dict[str, Any]) -> Known:
         HEAD: log["position"],
         EPOCH: log["epoch"],
         FOREIGN: log["foreignEntries"],
+        HEADS: log["damagedHeads"],
         RESTING: state["resting"],
         STAGE_ORDERS: {name: lag["orders"] for name, lag in stages.items()},
         STAGE_WAITING: {name: lag["waiting"] for name, lag in stages.items()},

@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import structlog
 from aiohttp import web
 
-from events.archive import ArchiveUnavailable
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
 from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
 from events.version import VERSION
+from gateway.backends.damaged_heads import DamagedHeads
 from gateway.backends.engine_status import engine_view
+from gateway.backends.hung_processes import HungProcesses, Signs, no_signs
+from gateway.backends.projection_lag import ASK_S, archive_state, projection_lag
 from gateway.backends.stall_detector import Stalls, UnknownAges
 from gateway.backends.switch_log import ReasonLog, SwitchLog
 from gateway.http.problems import Problem
@@ -38,6 +41,10 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
+LOOK_S = 5.0
+"""How long a look at processes and heads may take."""
+START_LOOK_S = 1.0
+"""Between two looks while the gateway starts."""
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -46,8 +53,6 @@ LOG_CODES = {
 }
 ARCHIVE_CODES = {"unavailable": "archive-unavailable", "halted": "projector-halted"}
 """The reasons by the status of the backend."""
-ASK_S = 1.5
-"""How long /readyz waits for a backend."""
 
 
 class Health:
@@ -63,11 +68,13 @@ class Health:
         chain_facts: Callable[[], Mapping[str, Any] | None] = lambda: None,
         concurrency: int = 0,
         restarts: Callable[[], Mapping[str, int] | None] = lambda: None,
+        signs: Signs = no_signs,
     ) -> None:
         """`market_fault`: why no venue can be asked; empty while one can.
 
         `chain_facts`: what is known of the cluster; None without a cluster.
         `restarts`: how often each process was restarted; None where it is not known.
+        `signs`: the signs of life of the processes of this DATA_DIR.
         """
         self.open = False
         """Whether the log may be written to."""
@@ -96,6 +103,8 @@ class Health:
         self._concurrency = concurrency
         self._ages = UnknownAges(stuck_after_s)
         self._restarts = restarts
+        self.processes = HungProcesses(stuck_after_s, signs)
+        self.heads = DamagedHeads()
 
     def check_open(self) -> None:
         """Raises Problem while the log cannot be used."""
@@ -156,11 +165,21 @@ class Health:
         """Runs for as long as the gateway: what no client asks for is noticed and logged."""
         while True:
             with contextlib.suppress(Exception):  # what fails here fails in the next request too
+                await self._look_around()
                 state = await self.state()
                 # Not for each request: the lines would have the id of a request.
                 reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
                 self._reason_log.take(reasons, time.monotonic())
-            await asyncio.sleep(AGES_S)
+            is_start = self._reason_log.is_start(time.monotonic())
+            await asyncio.sleep(min(AGES_S, START_LOOK_S) if is_start else AGES_S)
+
+    async def _look_around(self) -> None:
+        """Looks at processes and heads, which no request waits for."""
+        with contextlib.suppress(LogError, TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self.processes.look(self._log)
+                if self.open:
+                    await self.heads.look(self._log)
 
     def _unsafe(self) -> str:
         """Why nothing may be written although the log answers; empty while writes are safe."""
@@ -204,11 +223,10 @@ class Health:
 
     async def state(self) -> dict[str, Any]:
         """The response of /readyz."""
-        log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
+        log, archive = await asyncio.gather(self._ask_log(), archive_state(self._archive))
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting, parked = log.pop("resting", None), log.pop("parked", None)
-        position = log.get("position")
-        projection = await self._projection(position, archive)
+        projection = await projection_lag(self._log, log.get("position"), archive)
         reasons = self._reasons(log, archive, projection, stages)
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
@@ -260,7 +278,7 @@ class Health:
         for stage, lag in (stages or {}).items():
             if self._ages.unknown(stage, lag["seconds"] is None, now):
                 reasons[stage] = reason("stage-age-unknown")
-        return reasons | self._stalls.reasons
+        return reasons | self._stalls.reasons | self.processes.reasons() | self.heads.reasons()
 
     async def _ask_log(self) -> dict[str, Any]:
         if not self.open:
@@ -294,6 +312,7 @@ class Health:
             "epoch": self._log.epoch,
             "position": position,
             "foreignEntries": len(self._foreign.behind) + self._foreign.aside,
+            "damagedHeads": len(self.heads.faults),
             "stages": stages,
             "resting": resting,
             "parked": parked,
@@ -303,35 +322,8 @@ class Health:
     async def _halted(self) -> dict[str, Any] | None:
         if not await self._log.halted():
             return None
-        view = await engine_view(self._log, self._archive)
+        try:
+            view = await engine_view(self._log, self._archive)
+        except msgspec.DecodeError:  # a damaged head: the halt is known, its reason is not
+            return dict.fromkeys(("reason", "actor", "since"))
         return {name: view[name] for name in ("reason", "actor", "since")}
-
-    async def _ask_archive(self) -> dict[str, Any]:
-        try:
-            checkpoint = await self._archive.checkpoint()
-        except ArchiveUnavailable as error:
-            return {"status": "unavailable", "detail": str(error)}
-        if checkpoint is None:
-            return {"status": "ok", "position": 0}
-        if checkpoint.halted:
-            return {"status": "halted", "detail": checkpoint.halted} | _at(checkpoint.position)
-        return {"status": "ok"} | _at(checkpoint.position)
-
-    async def _projection(self, head: int | None, archive: dict[str, Any]) -> dict[str, Any] | None:
-        """The lag of the projector; None while it is unknown."""
-        projected = archive.get("position")
-        if head is None or projected is None:
-            return None
-        if head <= projected:
-            return {"events": 0, "seconds": 0.0}
-        try:
-            async with asyncio.timeout(ASK_S):
-                oldest = await self._log.history([projected + 1])
-        except (LogError, TimeoutError):
-            oldest = []
-        seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
-        return {"events": head - projected, "seconds": seconds and round(seconds, 3)}
-
-
-def _at(position: int) -> dict[str, Any]:
-    return {"position": position}

@@ -16,7 +16,8 @@ GRACE_S = 3.0
 """How long a gateway that has just started may refuse orders: backends start beside it."""
 
 START_S = 10.0
-"""How long a gateway that has just started says nothing of reasons: parts start beside it."""
+"""How long a gateway that has just started logs only reasons that last: parts start beside it."""
+LASTS_S = 3.0
 LOG_PART = "log"
 """Its reasons are refusals of all orders."""
 
@@ -66,16 +67,24 @@ class ReasonLog:
     def __init__(self, started_s: float) -> None:
         self._started_s = started_s
         self._since_s: dict[tuple[str, str], float] = {}
+        self._seen_s: dict[tuple[str, str], float] = {}
+
+    def is_start(self, now_s: float) -> bool:
+        """Whether the gateway has just started."""
+        return now_s - self._started_s < START_S
 
     def take(self, reasons: Mapping[str, Reason], now_s: float) -> None:
         """Takes another look at the reasons by part."""
         active = {(part, reason.code): reason for part, reason in reasons.items()}
+        self._seen_s = {key: self._seen_s.get(key, now_s) for key in active}
         for part, code in self._since_s.keys() - active.keys():
             seconds = round(now_s - self._since_s.pop((part, code)), 3)
             _log.info("readiness_reason_over", part=part, code=code, duration_s=seconds)
         for (part, code), reason in active.items():
-            starting = now_s - self._started_s < START_S
-            if part == LOG_PART or starting or (part, code) in self._since_s:
+            if part == LOG_PART or (part, code) in self._since_s:
+                continue
+            lasted_s = now_s - self._seen_s[part, code]
+            if self.is_start(now_s) and lasted_s < LASTS_S:
                 continue
             self._since_s[part, code] = now_s
             _log.warning("readiness_reason_begun", part=part, code=code, reason=reason.text)

@@ -63,6 +63,16 @@ REASONS: Mapping[str, Row] = {
         "LogEntriesForeign",
         "Find out who writes to the log; `engine repair` removes the entries.",
     ),
+    "head-damaged": Row(
+        "the head of an open order is not what its events add up to",
+        "HeadDamaged",
+        "Run `engine repair`: it rewrites the head from the order's events. Other orders continue.",
+    ),
+    "process-hung": Row(
+        "a process exists and shows no life",
+        "ProcessHung",
+        "End it on its host (`kill -9`), and start another; `engine up` does so for its own.",
+    ),
     "archive-unavailable": Row(
         "Postgres does not answer",
         "PostgresGone",

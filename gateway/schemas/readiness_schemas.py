@@ -97,6 +97,17 @@ class LogState(Shape):
         ]
         | UnsetType
     ) = UNSET
+    damaged_heads: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="Open orders whose heads are not what their events add up to, as far"
+                " as they were looked at.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class StageLag(Shape):

@@ -51,6 +51,7 @@ VALUES: dict[str, Any] = {
     "feeToken": "SOL",
     "finalizedHeight": 1043,
     "following": NULL,
+    "damagedHeads": 0,
     "foreignEntries": 0,
     "format": "oee-proof-1",
     "halted": NULL,

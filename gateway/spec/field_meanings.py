@@ -49,6 +49,7 @@ MEANINGS: dict[str, str] = {
     "fills": "The swaps as they were executed.",
     "finalizedHeight": "The block height that was finalized when the transaction was proved dead.",
     "following": "The position in the log of the next event of the order.",
+    "damagedHeads": "The number of open orders whose heads are not what their events add up to.",
     "foreignEntries": "The number of entries that the log did not write: no reader accepts them.",
     "format": "The name of the format.",
     "halted": "The halt that lasts; null while the engine runs.",

@@ -91,7 +91,7 @@ async def test_the_doctor_knows_whether_an_engine_runs(
     assert "no engine runs" in unused.detail
     sign = next(s for s in signs(engine.settings) if s.process == "router")
     finding = running._hung(sign)
-    assert (finding.status, finding.mend) == ("failed", f"kill -9 {sign.pid}")
+    assert (finding.status, finding.mend) == ("failed", f"kill -9 {sign.pid} there")
 
 
 def test_a_full_log_has_one_remedy_which_is_not_a_repair() -> None:

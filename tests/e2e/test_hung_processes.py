@@ -12,9 +12,14 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
+import redis.asyncio
+
 from engine.processes.signs_of_life import Sign, signs
 from engine.settings_loader import environment
+from events.secret import SecretUrl
 from tests.e2e.test_metrics import six_free_ports
+from tests.support.processes.child import stage_process
 from tests.support.processes.engine_up import Engine, engine_up, is_running
 from tests.support.waits import HANG_S, until
 
@@ -115,3 +120,49 @@ async def test_healthz_of_each_process_is_its_own_and_the_check_of_the_container
             with contextlib.suppress(ProcessLookupError):
                 os.kill(confirmer, signal.SIGCONT)
         await until(partial(healthy, port + 3))
+
+
+async def test_readyz_names_one_hung_router_of_three_that_was_started_by_hand(
+    short_path: Path, tmp_path: Path
+) -> None:
+    """By its sign of life where it shares DATA_DIR, else by its connections."""
+    async with engine_up(short_path, heartbeat_ms=HEARTBEAT_MS, stuck_after_s=3) as engine:
+        record = engine.record()
+        elsewhere = msgspec.structs.replace(
+            engine.settings,
+            data_dir=tmp_path,
+            redis_url=SecretUrl(record.redis_url),
+            database_url=SecretUrl(record.database_url),
+        )
+        output = tmp_path / "elsewhere.log"
+        async with (
+            engine.one_more("router") as here,
+            stage_process(elsewhere, "router", output=output) as there,
+        ):
+            for other in (here, there):
+
+                async def named(pid: int = other.pid) -> bool:
+                    ready = (await engine.get("/readyz")).body
+                    parts = [p for p, code in ready["codes"].items() if code == "process-hung"]
+                    return len(parts) == 1 and parts[0].endswith(f".{pid}")
+
+                async def works() -> bool:
+                    clients = await connected(record.redis_url)
+                    return {f"-{p.pid}-" in clients for p in (here, there)} == {True}
+
+                async def well() -> bool:
+                    return (
+                        "process-hung" not in (await engine.get("/readyz")).body["codes"].values()
+                    )
+
+                await until(works)
+                other.send_signal(signal.SIGSTOP)
+                await until(named, "the hung router to be named")
+                other.send_signal(signal.SIGCONT)
+                await until(well, "the reason to be over")
+
+
+async def connected(url: str) -> str:
+    """The names of the clients of the log's server."""
+    async with redis.asyncio.from_url(url) as client:
+        return " ".join(row["name"] for row in await client.client_list())

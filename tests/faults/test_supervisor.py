@@ -8,9 +8,11 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -19,7 +21,8 @@ from engine.processes import supervisor
 from engine.processes.child_log import ChildLog, Rotation
 from engine.processes.program import Program, StartError, signal_group
 from engine.processes.supervisor import Supervisor
-from tests.support.waits import HANG_S, pace, until
+from engine.processes.unanswered import Unanswered
+from tests.support.waits import HANG_S, holds, pace, until
 
 SLEEPER = "import time; time.sleep(600)"
 # Says in a file when it can no longer be asked to stop.
@@ -41,6 +44,22 @@ PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"])
 open(sys.argv[1], "a").write(f"{child.pid}\\n")
+time.sleep(600)
+"""
+# The same in a session of its own, as Postgres does.
+DETACHED = PARENT.replace('600)"]', '600)"], start_new_session=True')
+# Logs as a process of the engine does, and dies at once while a file is there.
+TALKER = """
+import json, os, sys, time
+def say(event, **fields):
+    print(json.dumps({"event": event, "process": "a", "level": "info", **fields}), flush=True)
+say("process_started")
+print("a line of a library", flush=True)
+say("order_parked", level="error")
+if os.path.exists(sys.argv[1]):
+    say("process_failed", level="critical", error="no such host")
+    sys.exit(1)
+say("order_failed")
 time.sleep(600)
 """
 # Says in a file when it was asked to stop.
@@ -212,6 +231,87 @@ def test_a_disk_that_hung_is_not_taken_for_a_process_that_hangs(
     assert [looked() for _ in range(4)] == [False] * 4
     assert hanging_s == [0.0], "the disk was tried"
     assert [looked() for _ in range(4)] == [False] * 3 + [True]
+
+
+async def test_a_server_that_does_not_answer_is_killed_with_its_children_and_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.processes.supervisor.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.processes.unanswered.CALM_LOOKS", 1)
+    told, mute = tmp_path / "told", tmp_path / "mute"
+    server = replace(
+        script("a", DETACHED, str(told)), answers=lambda: not mute.exists(), hung_s=0.2
+    )
+    supervisor = Supervisor([[server]], tmp_path)
+
+    def started() -> list[int]:
+        return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+
+    with structlog.testing.capture_logs() as lines:
+        async with supervised(supervisor):
+            (child,) = supervisor.children
+            await until(lambda: len(started()) == 1)
+            first = child.pid
+            await holds(lambda: child.pid == first, 0.5)
+            mute.touch()
+            await until(lambda: child.pid not in (0, first))
+            mute.unlink()
+            await until(lambda: is_gone(started()[0]))
+    assert [line["name"] for line in lines if line["event"] == "process_hung"][:1] == ["a"]
+    errors = [line["error"] for line in lines if line["event"] == "process_restarted"]
+    assert errors[0].startswith("it hung for ")
+
+
+def test_a_server_whose_disk_hangs_is_not_taken_for_one_that_hangs() -> None:
+    disk_works = threading.Event()
+
+    def ask() -> bool:
+        disk_works.wait(HANG_S)
+        return False
+
+    looks = Unanswered(ask)
+    assert [looks.look() for _ in range(50)] == [0] * 50
+    disk_works.set()
+    looks.forget()
+
+
+async def test_a_crash_loop_is_one_line_for_each_restart_and_one_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("engine.processes.supervisor.PAUSE_MIN_S", 0.01)
+    monkeypatch.setattr("engine.processes.supervisor.LOOK_S", 0.02)
+    monkeypatch.setattr("engine.processes.supervisor.STEADY_S", 2 * HANG_S)
+    ill, file = tmp_path / "ill", tmp_path / "a.log"
+    supervisor = Supervisor([[script("a", TALKER, str(ill))]], tmp_path)
+    with structlog.testing.capture_logs() as lines:
+
+        def of(event: str) -> list[Any]:
+            return [line for line in lines if line["event"] == event]
+
+        async with supervised(supervisor):
+            (child,) = supervisor.children
+            await until(lambda: file.exists() and "order_failed" in file.read_text())
+            ill.touch()
+            os.kill(child.pid, signal.SIGKILL)
+            await until(lambda: len(of("process_restarted")) >= 5)
+            ill.unlink()
+            # Of the first process and of the last, after their starts.
+            await until(lambda: file.read_text().count("order_failed") == 2)
+            monkeypatch.setattr("engine.processes.supervisor.STEADY_S", 0.2)
+            await until(lambda: of("process_recovered"))
+    restarted = of("process_restarted")
+    assert [line["deaths"] for line in restarted] == list(range(1, len(restarted) + 1))
+    assert {line["error"] for line in restarted[1:]} == {"no such host"}
+    [over] = of("process_recovered")
+    assert over["deaths"] == len(restarted)
+    printed = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+    assert printed.count("process_started") == 2, "the first, and the one after the first death"
+    assert printed.count("process_failed") == 0, "the restart has its cause"
+    assert printed.count("order_parked") == len(restarted) + 1, (
+        "what does not belong to a start is shown"
+    )
+    kept = [json.loads(line)["event"] for line in file.read_text().splitlines()]
+    assert kept.count("process_started") == len(restarted) + 1, "the file has it all"
 
 
 async def test_process_groups_are_stopped_one_after_another(tmp_path: Path) -> None:

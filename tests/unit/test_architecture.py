@@ -101,7 +101,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gateway/parsing": (
         *STORES, "events/commands", "projections/views", "projections/feed", "gateway/http",
     ),
-    "gateway/backends": (*STORES, "projections/views", "projections/feed", "gateway/http"),
+    "gateway/backends": (
+        *STORES, "events/audit", "projections/views", "projections/feed", "gateway/http",
+    ),
     "gateway/middleware": (
         *LOG, "events/commands", "projections/feed",
         "gateway/http", "gateway/parsing", "gateway/backends",
@@ -126,7 +128,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gateway/endpoints",
     ),
     "gateway/options.py": (
-        "events", "events/log", "projections/feed", "gateway/middleware", "gateway/api",
+        "events", "events/log", "projections/feed", "gateway/backends", "gateway/middleware",
+        "gateway/api",
     ),
     "gateway/app.py": ("events/*", "projections/feed", "gateway/*"),
     "gateway": (),
@@ -172,7 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *STORES, "events/audit", "stages/runtime", "stages/venues/solana/*",
         "engine", "engine/venues", "engine/composition", "engine/processes",
         "engine/recovery", "engine/embedded", "engine/client", "engine/terminal", "gateway/http",
-        "events/commands",
+        "events/commands", "projections/views",
     ),
     "engine/commands": ("events/*", "projections/*", "gateway/*", "stages/*", "engine/*"),
     "engine/cli.py": ("engine", "engine/commands", "engine/processes", "engine/telemetry"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from gateway.backends.switch_log import GRACE_S, START_S, ReasonLog, SwitchLog
+from gateway.backends.switch_log import GRACE_S, LASTS_S, START_S, ReasonLog, SwitchLog
 from gateway.http.readiness_reasons import reason
 
 
@@ -89,3 +89,17 @@ def test_reasons_of_a_start_are_logged_only_if_they_last_and_those_of_the_log_ne
         assert lines == []
         seen.take({"postgres": reason("archive-unavailable")}, START_S)
     assert [line["code"] for line in lines] == ["archive-unavailable"]
+
+
+def test_a_reason_that_lasts_is_logged_within_the_start() -> None:
+    seen = ReasonLog(0.0)
+    with structlog.testing.capture_logs() as lines:
+        for now_s in (1.0, 2.0, 3.0):
+            seen.take({"postgres": reason("archive-unavailable")}, now_s)
+        assert lines == []
+        seen.take({"postgres": reason("archive-unavailable")}, 1.0 + LASTS_S)
+        seen.take({}, 6.0)
+    assert [(line["event"], line["code"]) for line in lines] == [
+        ("readiness_reason_begun", "archive-unavailable"),
+        ("readiness_reason_over", "archive-unavailable"),
+    ]

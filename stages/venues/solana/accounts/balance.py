@@ -8,6 +8,7 @@ from math import inf
 
 import structlog
 
+from events.telemetry.outages import NODE
 from stages.venues import VenueRefusal
 from stages.venues.solana.cluster.polling import PollingLoop
 from stages.venues.solana.rpc.methods import Rpc
@@ -27,6 +28,7 @@ class WalletBalance(PollingLoop):
         self._address = address
         self._lamports = 0
         self._read_s = -inf
+        self._is_logged = False
 
     def lamports(self) -> int | None:
         """The balance; None: not known."""
@@ -41,6 +43,9 @@ class WalletBalance(PollingLoop):
         while True:
             try:
                 await self.ask()
+                self._is_logged = False
             except VenueRefusal as error:
-                _log.info("wallet_balance_unread", error=str(error))
+                if not self._is_logged and not NODE.lasts:
+                    _log.info("wallet_balance_unread", error=str(error))
+                    self._is_logged = True
             await asyncio.sleep(ASKED_EVERY_S)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from events.reason_codes import ReasonCode
+from events.telemetry.outages import NODE
 from stages.pools.contract import Clock, Family, Pool, RawAccount
 from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.history import PoolHistory, SlotSnapshot
@@ -68,6 +69,7 @@ class AccountCache(PollingLoop):
         self._advanced_s = -inf
         self._news = asyncio.Event()
         self._failing = False
+        self._is_logged = False
         self._unread = ""
         """Why the last reading failed; empty where it did not."""
 
@@ -177,12 +179,14 @@ class AccountCache(PollingLoop):
         try:
             advanced = await self.refresh()
         except VenueRefusal as error:
-            if not self._failing:
+            if not self._failing and not NODE.lasts:
                 _log.warning("pool_reads_failed", error=str(error))
+                self._is_logged = True
             self._failing, self._unread = True, error.detail
             return True  # the client has waited enough; back to the rhythm
-        if self._failing:
+        if self._is_logged:
             _log.info("pool_reads_resumed", slot=self.slot())
+        self._is_logged = False
         self._failing, self._unread = False, ""
         return advanced
 

@@ -1,0 +1,110 @@
+"""/readyz and /metrics of a real gateway name a damaged head, until it is whole again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from events.commands import engine_switch
+from events.ids import ENGINE_STREAM_ID
+from gateway.backends.damaged_heads import DamagedHeads
+from tests.e2e.test_metrics import scraped
+from tests.support.http.served import Served, served
+from tests.support.waits import until
+
+Edit = Callable[[bytes], bytes | None]
+
+HARM: dict[str, Edit] = {
+    "missing": lambda _: None,
+    "cut off": lambda head: head[:20],
+    "another version": lambda head: head[:3] + bytes([head[3] + 1]) + head[4:],
+    "another hash": lambda head: head[:9] + bytes([head[9] ^ 1]) + head[10:],
+    "another stage": lambda head: head[:36] + b"\x01" + head[37:],
+    "another amount": lambda head: head.replace(b"\xce\x3b\x9a\xca\x00", b"\xce\x3b\x9a\xca\x01"),
+    "another target": lambda head: head.replace(b"\xa49000", b"\xa49001"),
+    "not an order": lambda head: head[:40] + b"\xc1" + head[41:],
+}
+ENDLESS: dict[str, Any] = {"type": "limit", "amount": 1, "targetPrice": "9000"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.backends.health.AGES_S", 0.2)
+
+
+async def reasons(gateway: Served) -> tuple[dict[str, str], dict[str, str], int]:
+    _, ready = await gateway.get("/readyz")
+    return ready["codes"], ready["reasons"], ready["log"]["damagedHeads"]
+
+
+@pytest.mark.parametrize("what", HARM)
+async def test_a_damaged_head_of_an_open_order_is_named_until_it_is_whole(
+    redis_url: str, what: str
+) -> None:
+    async with (
+        served(redis_url, stuck_after_s=600) as gateway,
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        ids = [await gateway.resting(**ENDLESS) for _ in range(3)]
+        key = gateway.log.keys.order(ids[1])
+        whole = await client.get(key)
+        assert isinstance(whole, bytes)
+        harmed = HARM[what](whole)
+        assert harmed != whole, "the test knows the bytes"
+        await (client.delete(key) if harmed is None else client.set(key, harmed))
+
+        async def named() -> bool:
+            codes, texts, number = await reasons(gateway)
+            return codes.get("heads") == "head-damaged" and ids[1] in texts["heads"] and number == 1
+
+        await until(named)
+        samples = await scraped(gateway.http, gateway.url)
+        assert samples["oee_log_damaged_heads", ""] == 1
+        assert samples["oee_readiness_reason", "head-damaged"] == 1
+        await client.set(key, whole)
+
+        async def over() -> bool:
+            codes, _, number = await reasons(gateway)
+            return "heads" not in codes and number == 0
+
+        await until(over)
+
+
+async def test_readyz_answers_while_the_head_of_the_switch_is_damaged(redis_url: str) -> None:
+    async with (
+        served(redis_url, stuck_after_s=600) as gateway,
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        await engine_switch.halt(gateway.log, "odd prices", "ann")
+        key = gateway.log.keys.order(ENGINE_STREAM_ID)
+        whole = await client.get(key)
+        assert isinstance(whole, bytes)
+        await client.set(key, whole[:45] + b"\xc1" + whole[46:])
+
+        async def named() -> bool:
+            status, ready = await gateway.get("/readyz")
+            assert status == 200
+            assert ready["halted"] is not None, "the halt is known, if not its reason"
+            return bool(ready["codes"].get("heads") == "head-damaged")
+
+        await until(named)
+
+
+async def test_whole_heads_are_never_reported_while_orders_continue(redis_url: str) -> None:
+    async with served(redis_url, stuck_after_s=600) as gateway:
+        looks = DamagedHeads()
+        ids = [await gateway.resting(**ENDLESS) for _ in range(20)]
+        for order_id in ids:
+            await looks.look(gateway.log)
+            assert looks.faults == {}
+            assert looks._suspects == {}
+            status, _ = await gateway.ask("DELETE", f"/api/orders/{order_id}")
+            assert status == 200
+        await gateway.log.trim(await gateway.log.position())
+        await gateway.resting(**ENDLESS)
+        for _ in range(3):
+            await looks.look(gateway.log)
+            assert looks._suspects == {}
