@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.embedded import binaries
+from engine.embedded import binaries, owners
 from engine.embedded.backends import missing
 from engine.processes.open_files import limits, streams_max
 from engine.processes.program import StartError
@@ -152,3 +152,9 @@ def _programs(settings: Settings) -> Iterator[Finding]:
             yield ok(f"embedded {name}", f"{binaries.version(program)}, starts with the engine")
         except StartError as error:
             yield failed(f"embedded {name}", str(error), "make run")
+    if "postgres" in missing(settings) and not (settings.data_dir / "postgres").is_dir():
+        try:
+            owners.of_initdb(owners.user())
+        except StartError as error:
+            why, _, mend = str(error).partition(": ")
+            yield failed("user of Postgres", why, mend)
