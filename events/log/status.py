@@ -51,6 +51,18 @@ class LogStatus:
         """Records that this server's log was compared with the archive, which permits sends."""
         await self._link.call("HSET", self.keys.meta, "verified", server_id)
 
+    async def report_archive_fault(self, text: str) -> None:
+        """Records why the projector cannot write to the archive; empty: it can."""
+        if text:
+            await self._link.call("SET", self.keys.archive_fault, text)
+        else:
+            await self._link.call("DEL", self.keys.archive_fault)
+
+    async def archive_fault(self) -> str:
+        """Why the projector cannot write to the archive; empty when it can."""
+        fault = await self._link.call("GET", self.keys.archive_fault)
+        return fault.decode(errors="replace") if fault else ""
+
     async def suspended(self) -> str:
         """Why the log is suspended; empty when it is not."""
         reason = await self._link.call("HGET", self.keys.meta, "suspended")

@@ -38,6 +38,7 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
+FAULT_LENGTH = 200
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -207,9 +208,10 @@ class Health:
         log, archive = await asyncio.gather(self._ask_log(), self._ask_archive())
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting, parked = log.pop("resting", None), log.pop("parked", None)
+        archive_fault = log.pop("archive_fault", "")
         position = log.get("position")
         projection = await self._projection(position, archive)
-        reasons = self._reasons(log, archive, projection, stages)
+        reasons = self._reasons(log, archive, projection, stages, archive_fault)
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
             "status": status,
@@ -232,6 +234,7 @@ class Health:
         archive: dict[str, Any],
         projection: dict[str, Any] | None,
         stages: Mapping[str, Any] | None,
+        archive_fault: str,
     ) -> dict[str, Reason]:
         """The faults by part. Only a fault of the log stops orders from being accepted."""
         now = time.monotonic()
@@ -249,7 +252,7 @@ class Health:
         if "postgres" not in reasons and unknown:
             reasons["projector"] = reason("projector-age-unknown")
         elif "postgres" not in reasons and late_s and late_s >= self._stalls.after_s:
-            reasons["projector"] = reason("projector-behind")
+            reasons["projector"] = reason("projector-behind", _behind_by(archive_fault))
         since = self._unvouched_s
         if since is not None and now - since >= UNVOUCHED_S:
             reasons.setdefault("projector", reason("log-not-compared"))
@@ -270,6 +273,7 @@ class Health:
                 position = await self._log.position()
                 lags = await self._log.lag(concurrency=self._concurrency)
                 suspended = await self._log.suspended()
+                archive_fault = await self._log.archive_fault()
                 resting = await self._log.resting()
                 parked = await self._log.parked_orders()
                 halted = await self._halted()
@@ -298,6 +302,7 @@ class Health:
             "resting": resting,
             "parked": parked,
             "halted": halted,
+            "archive_fault": archive_fault,
         }
 
     async def _halted(self) -> dict[str, Any] | None:
@@ -331,6 +336,12 @@ class Health:
             oldest = []
         seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
         return {"events": head - projected, "seconds": seconds and round(seconds, 3)}
+
+
+def _behind_by(archive_fault: str) -> str:
+    """The text of `projector-behind`; empty, where the projector reports no fault of Postgres."""
+    line = " ".join(archive_fault.split())[:FAULT_LENGTH]
+    return f"{REASONS['projector-behind'].text}: Postgres: {line}" if line else ""
 
 
 def _at(position: int) -> dict[str, Any]:
