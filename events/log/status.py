@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 from redis.exceptions import ResponseError
 
 from events.log.redis.keys import Keys
-from events.log.redis.link import RedisConnection
+from events.log.redis.link import RedisConnection, Rejected
+from events.telemetry.server_clock import CLOCK
 
 
 class LogStatus:
@@ -13,6 +17,16 @@ class LogStatus:
 
     keys: Keys
     _link: RedisConnection
+
+    async def read_clock(self) -> None:
+        """Compares this machine's clock with the server's: see `events.telemetry.server_clock`.
+
+        The processes log what it tells, by `CLOCK.report`; a command's answer stays alone.
+        """
+        asked_ns = time.monotonic_ns()
+        with contextlib.suppress(ResponseError, Rejected):  # TIME is not allowed
+            seconds, us = await self._link.call("TIME")
+            CLOCK.observe(asked_ns, int(seconds) * 1_000_000 + int(us), time.monotonic_ns())
 
     async def suspend(self, reason: str) -> None:
         """Refuses new orders and sends from now on; sent transactions are still tracked."""

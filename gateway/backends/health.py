@@ -19,6 +19,7 @@ from events.archive import ArchiveUnavailable
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
 from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
+from events.telemetry.server_clock import CLOCK
 from events.version import VERSION
 from gateway.backends.engine_status import engine_view
 from gateway.backends.stall_detector import Stalls, UnknownAges
@@ -38,7 +39,6 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
-FAULT_LENGTH = 200
 LOG_CODES = {
     "unavailable": "log-unavailable",
     "full": "log-full",
@@ -123,6 +123,8 @@ class Health:
                     if (await self._log.epoch_and_position())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
                     await self._log.connect_lanes()
+                    await self._log.read_clock()
+                    CLOCK.report()
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
                     self._foreign = await self._log.foreign()
@@ -334,13 +336,13 @@ class Health:
                 oldest = await self._log.history([projected + 1])
         except (LogError, TimeoutError):
             oldest = []
-        seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
+        seconds = max(0.0, CLOCK.now_us() / 1e6 - oldest[0].time_us / 1e6) if oldest else None
         return {"events": head - projected, "seconds": seconds and round(seconds, 3)}
 
 
 def _behind_by(archive_fault: str) -> str:
     """The text of `projector-behind`; empty, where the projector reports no fault of Postgres."""
-    line = " ".join(archive_fault.split())[:FAULT_LENGTH]
+    line = " ".join(archive_fault.split())[:200]
     return f"{REASONS['projector-behind'].text}: Postgres: {line}" if line else ""
 
 
