@@ -222,14 +222,16 @@ def _read(response: aiohttp.ClientResponse, raw: bytes) -> tuple[Answer, Json]:
         document = {TEXT: raw.decode(errors="replace")}
     after = response.headers.get("Retry-After", "")
     complete = isinstance(body, dict)
-    return Answer(response.status, media, str(document.get("code", "")), after, complete), document
+    code, date = str(document.get("code", "")), response.headers.get("Date", "")
+    return Answer(response.status, media, code, after, date, complete), document
 
 
 def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer:
     """The refusal of a WebSocket; aiohttp keeps no body of it."""
     headers = dict(error.headers or {})
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Answer(error.status, media, f"HTTP {error.status}", headers.get("Retry-After", ""))
+    after, date = headers.get("Retry-After", ""), headers.get("Date", "")
+    return Answer(error.status, media, f"HTTP {error.status}", after, date)
 
 
 def _words(outcome: Answer | Failure) -> str:
