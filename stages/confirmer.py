@@ -8,7 +8,6 @@ outcome leaves the order `submitted`.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Sequence
 
 import structlog
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from events import money
 from events.order import IMMEDIATE_TIFS, Order, Transaction
 from events.telemetry.error_text import error_text
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import (
     Fact,
     Fill,
@@ -181,7 +181,7 @@ class Confirmer:
 
     def ask(self, orders: Sequence[Order]) -> list[Outcome | Later]:
         """An outcome for each order. A transaction that is due to be sent again answers later."""
-        now_us = time.time_ns() // 1000
+        now_us = server_now_us()
         answers: list[Outcome | Later] = []
         sent = [order.transaction for order in orders if order.transaction is not None]
         for order, outcome in zip(orders, self._chain.outcomes(sent), strict=True):

@@ -137,6 +137,10 @@ class Client(Transport):
         """Returns what can be traded."""
         return _as(response_schemas.Tokens, await self.ask("GET", "/api/tokens")).tokens
 
+    async def time(self) -> response_schemas.ServerTime:
+        """Returns the time by the clock that judges `expires_at`."""
+        return _as(response_schemas.ServerTime, await self.ask("GET", "/api/time"))
+
     async def ready(self) -> readiness_schemas.Readiness:
         """Returns what /readyz says, ready or not."""
         return _as(

@@ -54,6 +54,8 @@ class Answer(NamedTuple):
     """Of the problem document."""
     retry_after: str = ""
     """The header."""
+    date: str = ""
+    """The header: a Retry-After that is a date is of the same clock."""
     complete: bool = True
     """Whether the body could be read, as JSON where it says so."""
     location: str = ""
@@ -104,7 +106,7 @@ def judge(outcome: Answer | Failure, *, reached: bool, now_s: float) -> Verdict:
     if outcome.status in TOO_LARGE:
         return Verdict(Action.REFUSED)
     if reached or outcome.status in BETWEEN:
-        told = told_s(outcome.retry_after, now_s) if outcome.status in LATER else 0.0
+        told = told_s(outcome.retry_after, now_s, outcome.date) if outcome.status in LATER else 0.0
         return Verdict(Action.RETRY, told, may_be_done=outcome.status != 429)
     refused = 400 <= outcome.status < 500 and outcome.status != REQUEST_TIMEOUT
     return Verdict(Action.STRANGER, may_be_done=not refused)
@@ -124,22 +126,31 @@ def _judge_own(answer: Answer, now_s: float) -> Verdict:
         return Verdict(Action.RETURN)
     unsure = answer.code == UNSURE
     if answer.status in LATER:
-        return Verdict(Action.RETRY, told_s(answer.retry_after, now_s), may_be_done=unsure)
+        told = told_s(answer.retry_after, now_s, answer.date)
+        return Verdict(Action.RETRY, told, may_be_done=unsure)
     return Verdict(Action.REFUSED, may_be_done=unsure or answer.status >= 500)
 
 
-def told_s(retry_after: str, now_s: float) -> float:
-    """The seconds that a Retry-After asks for, as a number or a date; 0 for anything else."""
+def told_s(retry_after: str, now_s: float, date: str = "") -> float:
+    """The seconds that a Retry-After asks for, as a number or a date; 0 for anything else.
+
+    A date is compared with that of the answer: the clock of this machine may be another.
+    """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), TOLD_MAX_S)
+    until_s, sent_s = _unix_s(text), _unix_s(date)
+    if until_s is None:
+        return 0.0
+    return min(max(0.0, until_s - (now_s if sent_s is None else sent_s)), TOLD_MAX_S)
+
+
+def _unix_s(text: str) -> float | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # a year that no date has
-        return 0.0
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return min(max(0.0, date.timestamp() - now_s), TOLD_MAX_S)
+        return None
+    return (date.replace(tzinfo=UTC) if date.tzinfo is None else date).timestamp()
 
 
 def pause_s(retries: int, told: float = 0.0, chance: float | None = None) -> float:

@@ -292,8 +292,8 @@ def _read(response: aiohttp.ClientResponse, raw: bytes) -> tuple[Answer, Json]:
     after = response.headers.get("Retry-After", "")
     complete = isinstance(body, dict)
     location = response.headers.get("Location", "") if 300 <= response.status < 400 else ""
-    code = str(document.get("code", ""))
-    return Answer(response.status, media, code, after, complete, location), document
+    code, date = str(document.get("code", "")), response.headers.get("Date", "")
+    return Answer(response.status, media, code, after, date, complete, location), document
 
 
 def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer | Failure:
@@ -302,7 +302,8 @@ def _handshake(error: aiohttp.WSServerHandshakeError) -> Answer | Failure:
         return Failure.BROKEN  # a proxy has changed the answer
     headers = dict(error.headers or {})
     media = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Answer(error.status, media, f"HTTP {error.status}", headers.get("Retry-After", ""))
+    after, date = headers.get("Retry-After", ""), headers.get("Date", "")
+    return Answer(error.status, media, f"HTTP {error.status}", after, date)
 
 
 def _words(outcome: Answer | Failure) -> str:

@@ -32,15 +32,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, args: argparse.Namespace) -> int:
     """Amends it."""
-    terms = {"targetPrice": args.target_price, "expiresAt": expiry(args)}
+    return run_with_gateway(_amend(connect(settings), args))
+
+
+async def _terms(client: Client, args: argparse.Namespace) -> dict[str, Any]:
+    """Returns what changes."""
+    terms = {"targetPrice": args.target_price, "expiresAt": await expiry(args, client)}
     given = {name: value for name, value in terms.items() if value is not None}
     if args.expires_at == NO_EXPIRY:
         given["expiresAt"] = None
-    return run_with_gateway(_amend(connect(settings), args, given))
+    return given
 
 
-async def _amend(gateway: Client, args: argparse.Namespace, terms: dict[str, Any]) -> int:
+async def _amend(gateway: Client, args: argparse.Namespace) -> int:
     async with gateway as client:
+        terms = await _terms(client, args)
         version = args.version or (await client.order(args.order)).version
         amended = await client.amend(args.order, version, terms | {"actor": args.actor})
         order = msgspec.to_builtins(amended)

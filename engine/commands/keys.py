@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 
 from engine.embedded.stores import reading, records
 from engine.processes.program import StartError
@@ -14,6 +13,7 @@ from events.commands import api_keys
 from events.commands.api_keys import SCOPES, IssuedKey, KeyRefused
 from events.log import EventLog
 from events.streams import ApiKey
+from events.telemetry.server_clock import now_us as server_now_us
 from projections.views.formats import timestamp
 
 HELP = "create, list, rotate or revoke API keys"
@@ -77,7 +77,7 @@ async def _run(settings: Settings, args: argparse.Namespace) -> int:
 async def _lines(log: EventLog, args: argparse.Namespace) -> list[str]:
     match args.what:
         case "create":
-            ends = int((time.time() + args.expires_in) * 1e6) if args.expires_in else 0
+            ends = server_now_us() + int(args.expires_in * 1e6) if args.expires_in else 0
             return _minted(
                 await api_keys.create(log, args.account, args.scopes, args.label, ends, args.actor),
                 args,

@@ -127,7 +127,7 @@ def order_of(args: argparse.Namespace) -> NewOrder:
     }
     for field in ORDER_TYPES[order_type].required:
         fields[ATTRIBUTES[field]] = getattr(args, order_type)
-    fields |= {"type": order_type, "time_in_force": args.tif, "expires_at": expiry(args)}
+    fields |= {"type": order_type, "time_in_force": args.tif, "expires_at": args.expires_at}
     return NewOrder(
         args.token_in, args.token_out, args.amount, client_order_id=args.client_order_id, **fields
     )
@@ -151,6 +151,7 @@ def _tested(answer: Mapping[str, Any]) -> str:
 
 async def _submit(gateway: Client, order: NewOrder, args: argparse.Namespace) -> int:
     async with gateway as client:
+        order = msgspec.structs.replace(order, expires_at=await expiry(args, client))
         answer = msgspec.to_builtins(await client.submit(order, key=args.idempotency_key))
         if args.json or not args.watch:
             print(json.dumps(answer) if args.json else answer["orderId"], flush=True)

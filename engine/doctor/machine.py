@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.doctor.findings import Finding, failed, ok, skipped, warning
-from engine.embedded import binaries
+from engine.embedded import binaries, owners
 from engine.embedded.backends import missing
 from engine.processes.open_files import limits, streams_max
 from engine.processes.program import StartError
@@ -32,7 +32,7 @@ def look(settings: Settings, *, runs: bool, apart: bool) -> Iterator[Finding]:
     """All of it. `runs`: an engine runs here; `apart`: each process by itself, one here perhaps."""
     yield ok("python", f"{platform.python_version()} on {platform.system()}")
     yield from _folder(settings.data_dir)
-    yield _disk(settings.data_dir)
+    yield from _disks(settings.data_dir)
     yield _open_files(settings)
     yield from _secrets(settings)
     if runs or apart:
@@ -68,14 +68,27 @@ def _folder(path: Path) -> Iterator[Finding]:
         yield ok("DATA_DIR", f"{where} can be written to")
 
 
-def _disk(path: Path) -> Finding:
-    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    detail = f"{free / GB:.1f} GB free at {there}"
+def _disks(data_dir: Path) -> Iterator[Finding]:
+    """The disk of DATA_DIR, and those of the servers where they lie on others."""
+    there = next(p for p in (data_dir.absolute(), *data_dir.absolute().parents) if p.exists())
+    yield _disk("disk", there)
+    for name in ("valkey", "postgres"):
+        path = data_dir.absolute() / name
+        try:
+            apart = path.stat().st_dev != there.stat().st_dev
+        except OSError:  # there is none, or it is another user's
+            continue
+        if apart:
+            yield _disk(f"disk of {name}", path)
+
+
+def _disk(name: str, path: Path) -> Finding:
+    free = shutil.disk_usage(path).free
+    detail = f"{free / GB:.1f} GB free at {path}"
     mend = "free some, or set DATA_DIR to a larger disk"
     if free < DISK_FAILED:
-        return failed("disk", detail, mend)
-    return warning("disk", detail, mend) if free < DISK_WARNING else ok("disk", detail)
+        return failed(name, detail, mend)
+    return warning(name, detail, mend) if free < DISK_WARNING else ok(name, detail)
 
 
 def _open_files(settings: Settings) -> Finding:
@@ -152,3 +165,9 @@ def _programs(settings: Settings) -> Iterator[Finding]:
             yield ok(f"embedded {name}", f"{binaries.version(program)}, starts with the engine")
         except StartError as error:
             yield failed(f"embedded {name}", str(error), "make run")
+    if "postgres" in missing(settings) and not (settings.data_dir / "postgres").is_dir():
+        try:
+            owners.of_initdb(owners.user())
+        except StartError as error:
+            why, _, mend = str(error).partition(": ")
+            yield failed("user of Postgres", why, mend)

@@ -301,6 +301,7 @@ def _initdb(
     folder: Folder, bin_dir: Path, user: str, environ: Mapping[str, str], *, sync: bool
 ) -> None:
     """Creates a cluster beside its place, then moves it there: a kill leaves no half of one."""
+    runs_as = owners.of_initdb(user)
     fresh = folder.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
@@ -310,7 +311,7 @@ def _initdb(
     program = Program(
         name="initdb",
         argv=[bin_dir / "initdb", "-D", at, *flags, *([] if sync else ["--no-sync"])],
-        user=user,
+        user=runs_as,
         environ=environ,
         cwd=cwd,
     )

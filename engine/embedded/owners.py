@@ -23,6 +23,20 @@ def user() -> str:
     return parent_death.NAMESPACE if parent_death.namespaces_allowed() else parent_death.DROPPED
 
 
+def of_initdb(user: str) -> str:
+    """Who initdb runs as, for files of this user: it refuses a user without a name.
+
+    Raises StartError.
+    """
+    uid = parent_death.UNPRIVILEGED_UID if user == parent_death.DROPPED else os.geteuid()
+    if user == parent_death.NAMESPACE or parent_death.has_name(uid):
+        return user
+    if user == parent_death.SELF and parent_death.namespaces_allowed():
+        return parent_death.NAMESPACE
+    why = f"the user {uid} has no entry in /etc/passwd, and initdb needs one"
+    raise StartError(f"{why}: add one, run as a user with an entry, or set DATABASE_URL")
+
+
 def adopt(layout: Layout, data: Path) -> Layout:
     """Returns the layout for files that another user, or root elsewhere, may have made.
 

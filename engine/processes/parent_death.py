@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
 UNPRIVILEGED_UID = 65534
+SEEN_UID = 1000
 
 # Who a program runs as.
 SELF = "self"  # the user of this process
-NAMESPACE = "namespace"  # root, seen as uid 1000: files stay root's, 0700 folders stay open to us
+NAMESPACE = "namespace"  # this user, seen as another one with a name: its files stay its own
 DROPPED = "dropped"  # root became an unprivileged user, where namespaces are forbidden
 
 
@@ -34,8 +36,17 @@ def command(argv: Sequence[str | Path], death: signal.Signals, user: str = SELF)
     return [*head, str(int(death)), str(os.getpid()), user, *map(str, argv)]
 
 
+def has_name(uid: int) -> bool:
+    """Whether the system has an entry for a user; initdb refuses one without."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
 def namespaces_allowed() -> bool:
-    """Try, in a child, whether root may enter a user namespace here."""
+    """Try, in a child, whether this user may enter a user namespace here."""
     import subprocess  # the script below has to start quickly
 
     probe = command(["/bin/true"], signal.SIGKILL, NAMESPACE)
@@ -52,13 +63,25 @@ def _become(user: str, libc: ctypes.CDLL) -> None:
         uid, gid = os.getuid(), os.getgid()
         if libc.unshare(CLONE_NEWUSER) != 0:
             raise OSError(ctypes.get_errno(), "unshare")
+        seen = _seen_uid()
         Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"1000 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
+        Path("/proc/self/uid_map").write_text(f"{seen} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{seen} {gid} 1")
     elif user == DROPPED:
         os.setgroups([])
         os.setgid(UNPRIVILEGED_UID)
         os.setuid(UNPRIVILEGED_UID)
+
+
+def _seen_uid() -> int:
+    """The user that a namespace shows: not root, and with a name where the system has one.
+
+    Not the unprivileged user either: all foreign files appear to be that user's.
+    """
+    if has_name(SEEN_UID):
+        return SEEN_UID
+    uids = (entry.pw_uid for entry in pwd.getpwall())
+    return max((uid for uid in uids if 0 < uid < UNPRIVILEGED_UID), default=SEEN_UID)
 
 
 def main() -> None:

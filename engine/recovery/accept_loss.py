@@ -6,7 +6,6 @@ last of its lost events. Without either the order is lost.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from events.archive.losses import Loss, Losses, Resumed
 from events.audit.inventory import Inventory
 from events.ids import parse_order_id
 from events.log import EventLog, OrderHead
+from events.telemetry.server_clock import now_us as server_now_us
 from projections.postgres import migrate
 
 TABLE = "accepted_losses"
@@ -55,7 +55,7 @@ async def accept(
             state = Resumed(head.version, head.hash, head.positions, head.body)
             kept.setdefault(order_id, []).append(state)
     owners = {item.position: _order_of(item, owners, kept, diagnosis.proof) for item in lost}
-    losses = list(_losses(lost, owners, kept, word, now_us=time.time_ns() // 1000))
+    losses = list(_losses(lost, owners, kept, word, now_us=server_now_us()))
     _no_later([*diagnosis.proof.losses.all, *losses], kept, diagnosis.archived_end)
     async with archive.connection(None) as connection:
         await migrate.migrate(connection)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,6 +15,7 @@ from engine.settings import Settings
 from engine.venues import check, ledger_path
 from events.order import Transaction
 from events.reason_codes import recorded
+from events.telemetry.server_clock import now_us as server_now_us
 from stages.venues import Outcome, VenueRefusal
 from stages.venues.record import Record
 
@@ -133,7 +133,7 @@ def _simulated(settings: Settings) -> ChainHistory:
 
         async def record(self, order_id: str, signature: str) -> Record:
             landed = _in_ledger(ledger, order_id, signature)
-            if time.time_ns() // 1000 < landed.visible_us:
+            if server_now_us() < landed.visible_us:
                 raise VenueRefusal("venue-unavailable", "the chain does not answer for it yet")
             if landed.slot > await self.finalized():
                 detail = f"{signature} is in slot {landed.slot}, which is not final yet"

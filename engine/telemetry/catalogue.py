@@ -76,6 +76,10 @@ LINES: Mapping[str, Mapping[str, Line]] = {
             "warning", "`backend` (log, archive, node, collector) does not answer; not per retry"
         ),
         "backend_outage_over": Line("info", "It answers again, after `duration_s`"),
+        "clock_skewed": Line(
+            "warning", "This clock is `ahead_s` ahead of the log server's, which judges orders"
+        ),
+        "clock_agrees": Line("info", "The two clocks agree again"),
         "consumer_fenced": Line("error", "The log is of another epoch; nothing was written"),
         "sends_suspended": Line("warning", "Nothing is sent until the log is verified"),
     },

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 
+from engine.client import Client
 from engine.terminal.argument_types import seconds
 
 
@@ -17,9 +17,12 @@ def add_expiry(
     when.add_argument("--expires-in", metavar="S", type=seconds, help="the same, seconds from now")
 
 
-def expiry(args: argparse.Namespace) -> str | int | None:
-    """Returns the expiry as the API takes it: ISO 8601 or Unix milliseconds; None without one."""
+async def expiry(args: argparse.Namespace, client: Client) -> str | int | None:
+    """Returns the expiry as the API takes it: ISO 8601 or Unix milliseconds; None without one.
+
+    Seconds count from the gateway's time: the clock of this machine may be another.
+    """
     if args.expires_in is not None:
-        return int((time.time() + args.expires_in) * 1000)
+        return (await client.time()).unix_ms + int(args.expires_in * 1000)
     expires_at: str | None = args.expires_at
     return expires_at

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from events.ids import KEYS_ID
 from events.log import EventLog, OrderHead
 from events.secret import SecretText
 from events.streams import ApiKey, KeyRing
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import Fact, KeyCreated, KeyRevoked, KeyRotated
 
 SCOPES = ("read", "trade", "cancel", "admin")
@@ -103,7 +103,7 @@ async def create(
 async def rotate(log: EventLog, key_id: str, grace_s: float, actor: str) -> IssuedKey:
     """Gives a key a new secret; the old one stays valid for `grace_s`. Raises as `create`."""
     secret = secrets.token_urlsafe(32)
-    until_us = time.time_ns() // 1000 + int(grace_s * 1e6)
+    until_us = server_now_us() + int(grace_s * 1e6)
     rotated = KeyRotated(key_id, _digest(secret), until_us, actor)
     after = await _changed(log, lambda keys: decide_change(keys, rotated))
     return IssuedKey(_of(after.keys, key_id), SecretText(f"{PREFIX}_{key_id}_{secret}"))

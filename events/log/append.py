@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from events import streams
@@ -16,6 +15,7 @@ from events.log.outcome_counters import OUTCOME_COUNTERS
 from events.log.redis.keys import Keys
 from events.order import Order, may_still_land, retry_reason
 from events.streams import S, State
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import EngineHalted, EngineResumed, Fact, OrderTriggered, TransactionSubmitted
 
 GUARDED_EVENTS = frozenset({TransactionSubmitted, OrderTriggered})
@@ -43,7 +43,7 @@ class LogAppender:
 
     def new_events(self, head: OrderHead, order: S, facts: Sequence[Fact]) -> EventBatch[S]:
         """The events and records of `facts` about a loaded order."""
-        now_us = time.time_ns() // 1000
+        now_us = server_now_us()
         return new_events(order, head.hash, facts, time_us=now_us, build=self.build)
 
     def build_append_of(

@@ -96,6 +96,7 @@ class EventLog(LogAppender, LogStatus, LogQueries, Tails):
         LogError (Unavailable: try again).
         """
         await self._check_server()
+        await self.read_clock()
         server = await self._link.server()
         answer = await self._library.call(
             self._link, "open", [self.keys.meta, self.keys.log], LAYOUT, 1, 0, int(create),

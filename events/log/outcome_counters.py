@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from events.log.append_request import AppendRequest, AppendResult, Note
 from events.log.head import STAGE_NUMBER
 from events.metrics import ACCEPTED, DOUBTS, LONG_BUCKETS_S, ORDERS, PARKED, STAGE, WRITES
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import (
     Fact,
     OrderCancelled,
@@ -41,7 +41,7 @@ def tally(requests: Sequence[AppendRequest], answers: Sequence[AppendResult]) ->
 
     It runs several times an order and takes whole µs, so it avoids allocations and calls.
     """
-    now_s = time.time()
+    now_s = server_now_us() / 1e6
     written = 0
     for request, answer in zip(requests, answers):  # noqa: B905 - one answer a unit: the log's promise
         if not request.events:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 from redis.exceptions import ResponseError
 
 from events.log.redis.keys import Keys
-from events.log.redis.link import RedisConnection
+from events.log.redis.link import RedisConnection, Rejected
+from events.telemetry.server_clock import CLOCK
 
 
 class LogStatus:
@@ -13,6 +17,16 @@ class LogStatus:
 
     keys: Keys
     _link: RedisConnection
+
+    async def read_clock(self) -> None:
+        """Compares this machine's clock with the server's: see `events.telemetry.server_clock`.
+
+        The processes log what it tells, by `CLOCK.report`; a command's answer stays alone.
+        """
+        asked_ns = time.monotonic_ns()
+        with contextlib.suppress(ResponseError, Rejected):  # TIME is not allowed
+            seconds, us = await self._link.call("TIME")
+            CLOCK.observe(asked_ns, int(seconds) * 1_000_000 + int(us), time.monotonic_ns())
 
     async def suspend(self, reason: str) -> None:
         """Refuses new orders and sends from now on; sent transactions are still tracked."""
@@ -50,6 +64,18 @@ class LogStatus:
     async def mark_verified(self, server_id: str) -> None:
         """Records that this server's log was compared with the archive, which permits sends."""
         await self._link.call("HSET", self.keys.meta, "verified", server_id)
+
+    async def report_archive_fault(self, text: str) -> None:
+        """Records why the projector cannot write to the archive; empty: it can."""
+        if text:
+            await self._link.call("SET", self.keys.archive_fault, text)
+        else:
+            await self._link.call("DEL", self.keys.archive_fault)
+
+    async def archive_fault(self) -> str:
+        """Why the projector cannot write to the archive; empty when it can."""
+        fault = await self._link.call("GET", self.keys.archive_fault)
+        return fault.decode(errors="replace") if fault else ""
 
     async def suspended(self) -> str:
         """Why the log is suspended; empty when it is not."""

@@ -20,6 +20,7 @@ from events.commands.orders import CommandOutcome, CommandResult
 from events.log import EventLog, OrderHead
 from events.money import Token
 from events.order import Order
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import Status
 from gateway.api.order_lookup import OrderViews, archived, logged, readable
 from gateway.backends.backend_errors import reading_log, writing_log
@@ -143,7 +144,7 @@ class CommandHandlers:
         OriginGuard.check_json(request)
         order_id = order_id_of(request.match_info["id"])
         reject_unknown_parameters(request.query, NONE)
-        now_us = time.time_ns() // 1000
+        now_us = server_now_us()
         if_match = request.headers.get("If-Match")
         amendment = parse_amendment(await body_of(request), if_match, now_us=now_us)
         order = await self._loaded(self._log, order_id)

@@ -6,7 +6,6 @@ A value that is unknown at the moment is absent: 0 would keep an alarm silent.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -15,6 +14,8 @@ from events.archive import ArchiveUnavailable
 from events.commands import doubts
 from events.log import EventLog, LogError
 from events.order.wait_reasons import WITHOUT_STAGE, WaitReason
+from events.telemetry.server_clock import CLOCK
+from events.telemetry.server_clock import now_us as server_now_us
 from gateway.api.exposition import Gauge, exposed
 from gateway.backends.health import Health
 from gateway.backends.projection_lag import ASK_S
@@ -85,12 +86,16 @@ WALLET = Gauge(
     "oee_wallet_lamports", "SOL of the wallet; absent while unknown and without SOLANA_WALLET"
 )
 SOCKETS = Gauge("oee_ws_subscribers", "Open WebSockets")
+CLOCK_AHEAD = Gauge(
+    "oee_clock_ahead_seconds",
+    "How far the gateway's clock is ahead of the log server's; orders are judged by the latter",
+)
 
 FACTS = (
     ACCEPTING, LOG_UP, POSTGRES_UP, DURABLE, SUSPENDED, HALTED, HEAD, EPOCH, FOREIGN, HEADS,
     MEMORY, MEMORY_MAX, STAGE_ORDERS, STAGE_WAITING, STAGE_REASONS, STAGE_OLDEST, STAGE_STALLED,
     REASON, RESTARTS, SILENT, OPEN, RESTING, PARKED, PARKED_OLDEST, IN_DOUBT, PROJECTED, LAG_EVENTS,
-    LAG_S, PROJECTOR_HALTED, WALLET, SOCKETS,
+    LAG_S, PROJECTOR_HALTED, WALLET, SOCKETS, CLOCK_AHEAD,
 )  # fmt: skip
 """All gauges, in the order of the documentation."""
 
@@ -114,6 +119,7 @@ class MetricsHandler:
         silent = {name: sign.silent_s for name, sign in self._health.processes.hung.items()}
         known = _facts_of(state) | log_facts
         known |= {IN_DOUBT: doubted, SILENT: silent, SOCKETS: self._sockets.open}
+        known |= {CLOCK_AHEAD: CLOCK.skew_s}
         body, content_type = exposed(request.headers.get(hdrs.ACCEPT, ""), known)
         return web.Response(body=body, headers=SAFE | {hdrs.CONTENT_TYPE: content_type})
 
@@ -129,7 +135,7 @@ class MetricsHandler:
                     MEMORY_MAX: limit or None,
                     OPEN: await self._log.open_orders(),
                     PARKED: await self._log.parked_orders(),
-                    PARKED_OLDEST: max(0.0, time.time() - oldest[0][1] / 1000) if oldest else None,
+                    PARKED_OLDEST: _age_s(oldest[0][1]) if oldest else None,
                 }
         except (LogError, TimeoutError):
             return {}
@@ -140,6 +146,10 @@ class MetricsHandler:
         except ArchiveUnavailable:
             return None
         return len(doubted.orders) if doubted.all_seen else None
+
+
+def _age_s(since_ms: int) -> float:
+    return max(0.0, server_now_us() / 1e6 - since_ms / 1000)
 
 
 def _facts_of(state: dict[str, Any]) -> Known:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from events.commands.idempotency import Claim, claim_of, digest_of, names_of
 from events.ids import new_order_id
 from events.log import AppendRequest, AppendResult, AppendStatus, EventLog, LogError, order_in
 from events.money import Token
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import OrderSubmitted
 from gateway.api.order_lookup import find_order
 from gateway.backends.backend_errors import ANSWER_S, not_written, reading_log
@@ -84,7 +84,7 @@ class Orders:
         body = await body_of(request)
         key = _key_of(request)
         account = own_account(request)
-        fact = await self._parsed(parse_object(body), key, _now_us(), account)
+        fact = await self._parsed(parse_object(body), key, server_now_us(), account)
         return await self._take(traced(fact, request), account, request)
 
     async def _take(self, fact: OrderSubmitted, account: str, request: web.Request) -> web.Response:
@@ -126,7 +126,7 @@ class Orders:
         raw_orders = parse_batch(body)
         account = own_account(request)
         key = _key_of(request)
-        now_us = _now_us()
+        now_us = server_now_us()
         submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
         for index, raw in enumerate(raw_orders):
@@ -163,7 +163,7 @@ class Orders:
             return await self._retried_late(fields, key, problem, account)
 
     def _submission(self, fact: OrderSubmitted, account: str) -> Submission:
-        order_id = new_order_id(self._log.partition)
+        order_id = new_order_id(self._log.partition, now_ms=server_now_us() // 1000)
         names = names_of(self._log.keys, account, order_id, fact)
         request, _ = self._log.build_creation(order_id, account, fact, names)
         return Submission(order_id, fact, request)
@@ -264,7 +264,3 @@ def _named(submissions: Sequence[Submission]) -> dict[str, Any]:
     """The ids of orders with an unknown outcome, as fields of the problem."""
     ids = [submission.order_id for submission in submissions]
     return {"orderId": ids[0]} if len(ids) == 1 else {"orderIds": ids}
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

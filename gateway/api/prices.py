@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
 
 from events.money import Token
+from events.telemetry.server_clock import now_us as server_now_us
 from gateway.backends.price_history import KEPT_S, PriceHistory
 from gateway.http import responses
 from gateway.http.problems import Problem
@@ -35,7 +35,7 @@ class Prices:
                 parameter="tokenOut",
             )
         pair = (into.symbol, out.symbol)
-        since_ms = time.time_ns() // 1_000_000 - KEPT_S * 1000
+        since_ms = server_now_us() // 1000 - KEPT_S * 1000
         series = [
             {
                 "dex": pool.dex,

@@ -19,6 +19,7 @@ from aiohttp import web
 from events.log import EVICTING, EventLog, Fenced, Foreign, LogError
 from events.telemetry.error_text import error_text
 from events.telemetry.outages import LOG
+from events.telemetry.server_clock import CLOCK
 from events.version import VERSION
 from gateway.backends.damaged_heads import DamagedHeads
 from gateway.backends.engine_status import engine_view
@@ -131,6 +132,8 @@ class Health:
                     if (await self._log.epoch_and_position())[0] != self._log.epoch:
                         raise Fenced("the log is not there, or is of another epoch")
                     await self._log.connect_lanes()
+                    await self._log.read_clock()
+                    CLOCK.report()
                     self.full = await self._log.memory_short()
                     await self._look_at_server()
                     self._foreign = await self._log.foreign()
@@ -226,8 +229,9 @@ class Health:
         log, archive = await asyncio.gather(self._ask_log(), archive_state(self._archive))
         stages, halted = log.pop("stages", None), log.pop("halted", None)
         resting, parked = log.pop("resting", None), log.pop("parked", None)
+        archive_fault = log.pop("archive_fault", "")
         projection = await projection_lag(self._log, log.get("position"), archive)
-        reasons = self._reasons(log, archive, projection, stages)
+        reasons = self._reasons(log, archive, projection, stages, archive_fault)
         status = "unavailable" if "log" in reasons else "degraded" if reasons else "ready"
         return {
             "status": status,
@@ -250,6 +254,7 @@ class Health:
         archive: dict[str, Any],
         projection: dict[str, Any] | None,
         stages: Mapping[str, Any] | None,
+        archive_fault: str,
     ) -> dict[str, Reason]:
         """The faults by part. Only a fault of the log stops orders from being accepted."""
         now = time.monotonic()
@@ -267,7 +272,7 @@ class Health:
         if "postgres" not in reasons and unknown:
             reasons["projector"] = reason("projector-age-unknown")
         elif "postgres" not in reasons and late_s and late_s >= self._stalls.after_s:
-            reasons["projector"] = reason("projector-behind")
+            reasons["projector"] = reason("projector-behind", _behind_by(archive_fault))
         since = self._unvouched_s
         if since is not None and now - since >= UNVOUCHED_S:
             reasons.setdefault("projector", reason("log-not-compared"))
@@ -288,6 +293,7 @@ class Health:
                 position = await self._log.position()
                 lags = await self._log.lag(concurrency=self._concurrency)
                 suspended = await self._log.suspended()
+                archive_fault = await self._log.archive_fault()
                 resting = await self._log.resting()
                 parked = await self._log.parked_orders()
                 halted = await self._halted()
@@ -317,6 +323,7 @@ class Health:
             "resting": resting,
             "parked": parked,
             "halted": halted,
+            "archive_fault": archive_fault,
         }
 
     async def _halted(self) -> dict[str, Any] | None:
@@ -327,3 +334,9 @@ class Health:
         except msgspec.DecodeError:  # a damaged head: the halt is known, its reason is not
             return dict.fromkeys(("reason", "actor", "since"))
         return {name: view[name] for name in ("reason", "actor", "since")}
+
+
+def _behind_by(archive_fault: str) -> str:
+    """The text of `projector-behind`; empty, where the projector reports no fault of Postgres."""
+    line = " ".join(archive_fault.split())[:200]
+    return f"{REASONS['projector-behind'].text}: Postgres: {line}" if line else ""

@@ -17,6 +17,7 @@ import structlog
 from events.ids import new_order_id
 from events.money import Token, price
 from events.order import Order
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import Quote
 
 _log = structlog.get_logger()
@@ -140,7 +141,7 @@ class PriceHistory:
             _log.exception("price_sample_failed", pair="/".join(pair))
             return
         if pair in self._read_at:
-            self.take(pair, quotes, time.time_ns() // 1_000_000)
+            self.take(pair, quotes, server_now_us() // 1000)
 
     async def _quotes(self, pair: Pair, into: Token, out: Token) -> Sequence[Quote]:
         """For one token, or for more of one that is worth too little for an exact price."""

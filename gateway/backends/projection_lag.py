@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from events.archive import ArchiveUnavailable
 from events.log import EventLog, LogError
+from events.telemetry.server_clock import CLOCK
 from projections.feed.history_reader import Archive
 
 ASK_S = 1.5
@@ -44,5 +44,5 @@ async def projection_lag(
             oldest = await log.history([projected + 1])
     except (LogError, TimeoutError):
         oldest = []
-    seconds = max(0.0, time.time() - oldest[0].time_us / 1e6) if oldest else None
+    seconds = max(0.0, CLOCK.now_us() / 1e6 - oldest[0].time_us / 1e6) if oldest else None
     return {"events": head - projected, "seconds": seconds and round(seconds, 3)}

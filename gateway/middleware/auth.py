@@ -21,6 +21,7 @@ from events.commands.api_keys import SCOPES, PresentedKey
 from events.log import EventLog, LogError
 from events.secret import SecretText
 from events.streams import ApiKey
+from events.telemetry.server_clock import now_us as server_now_us
 from gateway.http import response_headers
 from gateway.http.access_log import KEY_ID
 from gateway.http.problems import Problem
@@ -134,7 +135,7 @@ class Authenticator:
         if text is None or self._keys is None:
             return None
         presented = api_keys.shown(text)
-        key = api_keys.authenticate(presented, self._keys, _now_us())
+        key = api_keys.authenticate(presented, self._keys, server_now_us())
         if key is None:
             return None
         scopes = SCOPES if ADMIN in key.scopes else key.scopes
@@ -144,7 +145,7 @@ class Authenticator:
     def _is_gone(self, principal: Principal) -> bool:
         if self._keys is None or principal.shown is None:
             return False
-        return api_keys.authenticate(principal.shown, self._keys, _now_us()) is None
+        return api_keys.authenticate(principal.shown, self._keys, server_now_us()) is None
 
     @staticmethod
     def _count(rates: Rates, principal: Principal, request: web.Request, budget: str) -> None:
@@ -196,7 +197,3 @@ def _presented(request: web.Request) -> SecretText | None:
         # The library would log what was offered.
         raise Problem("unauthenticated", "offer the subprotocol `oee` too", headers=_CHALLENGE)
     return None if token is None else SecretText(token)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -33,6 +33,7 @@ export const RUNBOOK = {
   MarketUnavailable: ["No venue can be asked for quotes.", "Look at SOLANA_RPC_URL and the nodes under Backends and chain."],
   NodesFail: ["More than a sixth of the requests to nodes fail.", "Run engine doctor: it asks each node of SOLANA_RPC_URL."],
   WalletShort: ["The wallet has less than 0.05 SOL. Fees and rents are paid from it.", "Send SOL to the wallet: engine doctor names its address."],
+  ClockSkewed: ["The clock of a gateway differs from that of the log's server.", "Run an NTP client (chrony, systemd-timesyncd) on both machines."],
   MethodNotServed: ["No node serves a method that orders need.", "Run engine doctor: it says which method is missing at which node."],
   WorkerGone: ["A process does not answer. Another of its kind takes over its orders.", "Look at its log; start it again."],
   ProcessRestarts: ["A process is started again and again.", "Read process_restarted in the log: it says why it ended."],

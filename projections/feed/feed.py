@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from events.log import EventLog, Stored
+from events.telemetry.server_clock import now_us as server_now_us
 from projections.feed.cursors import cursor_prefix
 from projections.feed.frames import Frame, FrameEncoder
 from projections.feed.history_reader import Archive, HistoryReader
@@ -189,7 +189,7 @@ class Feed:
         return {
             "position": position,
             "cursor": f"{prefix}{position}",
-            "timestamp": timestamp(time.time_ns() // 1000),
+            "timestamp": timestamp(server_now_us()),
         }
 
     # -- following -----------------------------------------------------------------------------

@@ -96,29 +96,36 @@ class Projector:
         """Ids of the log entries already reported."""
         self._ended: list[str] = []
         self._expire_at = 0.0
+        self._session: Session | None = None
+        self._write_failed = False
+        """Whether a write failed last: a session that only connects and reads ends no outage."""
+        self._reported: str | None = None
+        """The kind of the fault that stands in the log; None before the first report."""
+        self._delay_s = BACKOFF_S[0]
 
     async def run(self) -> None:
         """Runs sessions until the stop."""
-        first, longest = BACKOFF_S
-        delay = first
+        longest = BACKOFF_S[1]
         while not self._stop.is_set():
-            session: Session | None = None
+            self._session = None
+            begun = False
             try:
                 async with self._connected() as connection:
-                    session = Session(
+                    self._session = Session(
                         self._eventlog, connection, self._stop, self._written, self._refuse
                     )
-                    await session.begin()
-                    ARCHIVE.over()
+                    await self._session.begin()
+                    begun = True
                     LOG.over()
-                    delay = first
+                    if not self._write_failed:
+                        await self._end_outage()
                     await self._resume_log()
-                    await session.follow()
+                    await self._session.follow()
                     continue
             except CheckpointConflict:
                 _log.info("checkpoint_moved")
             except ProjectorStopped as error:
-                if session is not None and session.progressed:
+                if self._session is not None and self._session.progressed:
                     self._halted = ""
                 if str(error) != self._halted:  # once, not every second
                     _log.error("projector_halted", reason=str(error))
@@ -128,11 +135,32 @@ class Projector:
                 await self._report_stopped(str(error))
                 if isinstance(error, LogArchiveMismatch):
                     await self._suspend_log(str(error))
-                delay = longest
+                self._delay_s = longest
+            except LogError as error:
+                LOG.failed(error)
             except _TRANSIENT as error:
-                (LOG if isinstance(error, LogError) else ARCHIVE).failed(error)
-            await self._pause(delay)
-            delay = min(delay * 2, longest)
+                self._write_failed = self._write_failed or begun
+                ARCHIVE.failed(error)
+                await self._report_fault(type(error).__name__, error_text(error))
+            await self._pause(self._delay_s)
+            self._delay_s = min(self._delay_s * 2, longest)
+
+    async def _end_outage(self) -> None:
+        """Postgres takes writes, as far as is known."""
+        self._write_failed = False
+        self._delay_s = BACKOFF_S[0]
+        ARCHIVE.over()
+        await self._report_fault("", "")
+
+    async def _report_fault(self, kind: str, text: str) -> None:
+        """Writes to the log why Postgres is behind: gateways read it there. Empty: it is not.
+
+        Once a kind: each of these writes is an fsync of the log.
+        """
+        if kind != self._reported:
+            with contextlib.suppress(LogError):
+                await self._eventlog.report_archive_fault(text)
+                self._reported = kind
 
     def _refuse(self, entries: Collection[RefusedEntry]) -> None:
         """Reports log entries that are not projected, each once."""
@@ -190,6 +218,8 @@ class Projector:
 
     async def _written(self, position: int, ended: list[str]) -> None:
         """After a commit: expires heads of ended orders and trims archived events from the log."""
+        if self._session is not None and self._session.progressed:
+            await self._end_outage()
         self._ended += ended
         now = asyncio.get_running_loop().time()
         if self._ended and (len(self._ended) >= EXPIRE_ORDERS or now >= self._expire_at):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Sequence
 
 import structlog
@@ -19,6 +18,7 @@ import structlog
 from events.log import InboxMessage, OrderHead
 from events.order import may_still_land
 from events.order.wait_reasons import WaitReason
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import OrderParked
 from stages.limits.permits import Permits
 from stages.runtime.admit import confirm_starts, pace, sort_turns
@@ -84,7 +84,7 @@ async def _attend(group: Sequence[WorkItem], ctx: Context) -> None:
     """Admits, and asks for the orders that get a permit at once. The others wait for one, each in a
     task of its own.
     """
-    turns = sort_turns(group, ctx.stage.name, ctx.retry, time.time_ns() // 1000)
+    turns = sort_turns(group, ctx.stage.name, ctx.retry, server_now_us())
     await _write([encode(expired, ctx) for expired in turns.expired], ctx)
     await wait(turns.early, ctx)
     admitted = await pace(turns.due, ctx)
@@ -130,9 +130,7 @@ async def _conclude_later(pending: Pending, ctx: Context) -> None:
 async def _conclude(answered: Sequence[Answered], ctx: Context) -> None:
     """Decides on answers and writes the facts."""
     answered = await confirm_starts(answered, ctx)
-    decisions = decide(
-        answered, ctx.stage, ctx.retry, now_us=time.time_ns() // 1000, jitter=random.random
-    )
+    decisions = decide(answered, ctx.stage, ctx.retry, now_us=server_now_us(), jitter=random.random)
     appends, faults = _encode(decisions.decided, ctx)
     await _park([*decisions.faults, *faults], ctx)
     if decisions.again:
@@ -169,7 +167,7 @@ async def _write(appends: Sequence[PendingAppend], ctx: Context) -> None:
 
 
 async def _ask_again(group: Sequence[WorkItem], ctx: Context) -> None:
-    now_us = time.time_ns() // 1000
+    now_us = server_now_us()
     waits = [(work, ctx.stage.wait_ms(work.order, now_us)) for work in group]
     await wait([Wait(work, ms, _reason(work)) for work, ms in waits if ms > SHORT_WAIT_MS], ctx)
     soon = [(work, ms) for work, ms in waits if ms <= SHORT_WAIT_MS]

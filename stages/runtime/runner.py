@@ -22,6 +22,7 @@ from events.log import (
     LogTruncated,
 )
 from events.telemetry.outages import LOG
+from events.telemetry.server_clock import CLOCK
 from stages.limits.limiter import RateAndConcurrencyLimiter
 from stages.runtime.fusion import Fused
 from stages.runtime.in_flight import InFlight
@@ -40,6 +41,8 @@ LINGER_S = 0.008
 and its fsync. An order that comes alone does not wait."""
 BLOCK_MS = 1000
 DUE_POLL_S = 0.5
+CLOCK_S = 1.0
+"""How often the log server's clock is asked."""
 STOP_S = 1.0
 """How long a stop waits for the orders that are worked on."""
 LEAVE_S = 1.0
@@ -94,6 +97,7 @@ class Runner:
                 ("deliver", self._deliver()),
                 ("due", self._promote_delayed()),
                 ("renew", self._renew()),
+                ("clock", self._read_clock()),
             )
         ]
         stopping = asyncio.create_task(stop.wait())
@@ -175,6 +179,13 @@ class Runner:
                 self._in_flight.room.set()
             except LogError as error:
                 LOG.failed(error)
+
+    async def _read_clock(self) -> None:
+        while True:
+            with suppress(LogError):
+                await self.log.read_clock()
+            CLOCK.report()
+            await asyncio.sleep(CLOCK_S)
 
     async def _promote_delayed(self) -> None:
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from events.log import (
 from events.order import may_still_land
 from events.streams.damage import UNDECODABLE
 from events.telemetry.error_text import error_text
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import Event, OrderParked, Status, encode
 from stages.runtime.append import WRITTEN, Written
 from stages.runtime.claim import Claimed, Unreadable
@@ -55,7 +55,7 @@ async def wait(waits: Sequence[Wait], ctx: Context) -> None:
     """Moves orders to the due-set, each for its ms, but not beyond its expiry."""
     if not waits:
         return
-    now_us = time.time_ns() // 1000
+    now_us = server_now_us()
     requests = []
     for work, ms, reason in waits:
         expires = work.order.expires_at_us
@@ -145,7 +145,7 @@ async def park_unreadable(
     event = Event(
         order_id,
         head.version + 1,
-        max(time_us, time.time_ns() // 1000),
+        max(time_us, server_now_us()),
         status,
         account,
         log.build,

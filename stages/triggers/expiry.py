@@ -9,6 +9,7 @@ import msgspec
 
 from events.log import AppendRequest, EventLog, OrderHead, PairLeases
 from events.order import Order, may_still_land, was_executed
+from events.telemetry.server_clock import CLOCK
 from events.types import Fact
 from stages.runtime.append import WRITTEN, log_outcomes
 from stages.runtime.retry import after_expiry
@@ -72,6 +73,7 @@ def decide_expiry(
 async def expire(log: EventLog, watches: PairLeases) -> None:
     """One round. Another process may work on such an order: the version lets one of them write."""
     due = await watches.due(PER_ROUND)
+    CLOCK.report()
     requests: list[AppendRequest] = []
     facts: list[Fact] = []
     for order_id, head in zip(due.order_ids, await log.load(due.order_ids), strict=True):

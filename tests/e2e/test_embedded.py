@@ -206,6 +206,58 @@ def test_a_folder_from_a_machine_with_namespaces_is_adopted_by_one_without(
             assert asyncio.run(_asked(servers.database_url)) == 1
 
 
+NAMELESS = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
+"""Runs a command as a user without an entry in /etc/passwd, who keeps this one's files."""
+
+
+def nameless(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    if subprocess.run([*NAMELESS, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no user namespaces here")
+    environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATA_DIR": str(folder)}
+    return subprocess.run(
+        [*NAMELESS, sys.executable, "-I", "-c", code],
+        capture_output=True, text=True, env=environ, check=False, timeout=120,
+    )  # fmt: skip
+
+
+STARTS = """
+import os, pathlib
+from engine.embedded import databases
+only = databases.Options(servers=["postgres"], postgres=databases.FAST.postgres)
+for _ in ("created", "opened again"):
+    with databases.started(pathlib.Path(os.environ["DATA_DIR"]), only):
+        print(os.geteuid())
+"""
+
+
+def test_a_user_without_a_name_has_a_cluster_of_its_own(short_path: Path) -> None:
+    run = nameless(STARTS, short_path / "d")
+    assert run.stdout.split() == ["54321", "54321"], run.stderr
+    assert (short_path / "d" / "postgres").stat().st_uid == os.geteuid()
+
+
+def test_a_user_without_a_name_where_namespaces_are_forbidden_is_told_what_to_do(
+    short_path: Path,
+) -> None:
+    forbid = "from engine.processes import parent_death as p; p.namespaces_allowed = lambda: False"
+    run = nameless(forbid + STARTS, short_path / "d")
+    assert run.stderr.splitlines()[-1] == (
+        "engine.processes.program.StartError: the user 54321 has no entry in /etc/passwd, and"
+        " initdb needs one: add one, run as a user with an entry, or set DATABASE_URL"
+    )
+    doctor = f"""{forbid}
+import os, pathlib
+from engine.doctor import machine
+from engine.settings_loader import load
+settings = load({{"DATA_DIR": os.environ["DATA_DIR"]}}, None)
+for finding in machine.look(settings, runs=False, apart=False):
+    if finding.name == "user of Postgres":
+        print(finding.mend)
+"""
+    told = nameless(doctor, short_path / "e")
+    assert told.stdout == "add one, run as a user with an entry, or set DATABASE_URL\n", told.stderr
+
+
 def test_too_few_files_are_named_and_the_soft_limit_is_raised() -> None:
     code = (
         "import resource\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -228,6 +230,20 @@ async def test_gzip_is_read_and_broken_gzip_is_the_nodes_fault(nodes: list[Node]
 async def test_a_retry_after_header_pauses_the_node_with_any_status(nodes: list[Node]) -> None:
     def busy(_: Any) -> Any:
         raise HttpError(503, "", **{"Retry-After": "30"})
+
+    nodes[0].answers["getSlot"] = busy
+    async with client(*nodes) as rpc:
+        for _ in range(5):
+            assert await rpc.get_slot("confirmed") == 1001
+    assert nodes[0].asked["getSlot"] == 1
+
+
+async def test_a_dated_retry_after_counts_by_the_clock_of_the_node(nodes: list[Node]) -> None:
+    def busy(_: Any) -> Any:
+        sent_s = time.time() - 3600
+        dates = {"Date": sent_s, "Retry-After": sent_s + 30}
+        headers = {name: formatdate(at_s, usegmt=True) for name, at_s in dates.items()}
+        raise HttpError(503, "", **headers)
 
     nodes[0].answers["getSlot"] = busy
     async with client(*nodes) as rpc:

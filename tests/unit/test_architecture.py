@@ -58,7 +58,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "stages/limits": ("events", "events/log"),
     "stages/runtime": (*LOG, "stages/limits"),
     "stages/venues": (*EVENTS, "stages/runtime"),
-    "stages/venues/simulated": (*EVENTS, "stages/runtime", "stages/venues"),
+    "stages/venues/simulated": (
+        *EVENTS, "events/telemetry", "stages/runtime", "stages/venues",
+    ),
     "stages/venues/solana/transaction": ("events", "stages/pools", "stages/venues"),
     "stages/venues/solana/rpc": (
         "events", "events/metrics.py", "events/telemetry",
@@ -74,7 +76,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "stages/venues/solana/rpc", "stages/venues/solana/cluster",
     ),
     "stages/venues/solana/outcomes": (
-        *EVENTS,
+        *EVENTS, "events/telemetry",
         "stages/pools", "stages/venues", "stages/venues/solana/transaction",
         "stages/venues/solana/rpc", "stages/venues/solana/cluster",
         "stages/venues/solana/accounts",

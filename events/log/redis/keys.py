@@ -46,6 +46,8 @@ class Keys:
         the newest entry of the book stream), chain (on which the orders trade, once a trading
         process has joined), aside (how many entries were ever set aside), names (`kept` once names
         of open orders do not expire: before layout 4 they did)."""
+        self.archive_fault = f"{tag}:archive_fault"
+        """String: why the projector cannot write to Postgres; missing while it can."""
         self.fenced = f"{tag}:fenced"
         """`meta` under another key while a repair runs, so that no process can open the log."""
         self.rewritten = f"{tag}:rewritten"

@@ -5,7 +5,6 @@ memory.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Sequence
 from hashlib import shake_256
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from events.order import Order, Transaction, next_attempt
 from events.reason_codes import recorded
 from events.secret import SecretBytes
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import U64_MAX
 from stages.runtime.stage import VenueRefusal
 from stages.venues import Built, Outcome
@@ -148,13 +148,13 @@ class SimulatedChain:
             amount_out=amount_out if ok else 0,
             reason="" if ok else "slippage-exceeded",
             # At once, unless it is to be in doubt: a query may have read its clock before.
-            visible_us=time.time_ns() // 1000 + doubt_ms * 1000 if doubt_ms else 0,
+            visible_us=server_now_us() + doubt_ms * 1000 if doubt_ms else 0,
         )
 
     def outcomes(self, sent: Sequence[Transaction]) -> list[Outcome | Awaitable[Outcome]]:
         """See `Chain.outcomes`."""
         finalized = self._simulation.height() - self._simulation.finality_slots
-        now_us = time.time_ns() // 1000
+        now_us = server_now_us()
         try:
             orders = [_decoder.decode(transaction.raw.reveal()).order_id for transaction in sent]
             landed = self._ledger.find(orders)

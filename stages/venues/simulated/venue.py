@@ -11,7 +11,6 @@ that all processes agree on them without talking.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable
 from functools import lru_cache
 from hashlib import sha256
@@ -21,6 +20,7 @@ import msgspec
 from events import money
 from events.money import Token
 from events.order import Order
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import U64_MAX, Quote
 from stages.runtime.stage import VenueRefusal
 from stages.venues import Pair, PoolEvent, Tick
@@ -120,7 +120,7 @@ class Simulation(msgspec.Struct, frozen=True):
 
     def height(self) -> int:
         """The chain's slot and block height now."""
-        return time.time_ns() // 1_000_000 // max(1, self.slot_ms)
+        return server_now_us() // 1000 // max(1, self.slot_ms)
 
     def oldest_slot(self) -> int:
         """The first slot of which ticks and pool events are reported now."""
@@ -203,7 +203,7 @@ class SimulatedVenue:
         """See `Venue.next_slot`."""
         slot_ns = max(1, self._simulation.slot_ms) * 1_000_000
         while (slot := self._simulation.height()) <= after:  # noqa: ASYNC110 - it is a clock
-            await asyncio.sleep(((after + 1) * slot_ns - time.time_ns()) / 1e9)
+            await asyncio.sleep(((after + 1) * slot_ns - server_now_us() * 1000) / 1e9)
         return slot
 
     def ticks(self, pair: Pair, first: int, last: int) -> list[Tick]:

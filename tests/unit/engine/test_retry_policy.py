@@ -122,6 +122,20 @@ def test_retry_after_is_seconds_or_a_date(text: str, expected: float) -> None:
     assert told_s(text, NOW_S) == expected
 
 
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("Tue, 01 Dec 2026 12:00:00 GMT", 5.0),
+        ("Tue, 01 Dec 2026 11:59:58 GMT", 7.0),
+        ("Tue, 01 Dec 2026 13:00:00 GMT", 0.0),
+        ("soon", 3605.0),
+    ],
+)
+def test_a_date_is_compared_with_that_of_the_answer(date: str, expected: float) -> None:
+    until = "Tue, 01 Dec 2026 12:00:05 GMT"
+    assert told_s(until, NOW_S - 3600, date) == min(expected, TOLD_MAX_S)
+
+
 def test_pauses_grow_to_a_bound_and_add_to_what_was_asked_for() -> None:
     pauses = [pause_s(n, chance=1.0) for n in range(100)]
     assert pauses == sorted(pauses)

@@ -16,6 +16,7 @@ import structlog
 
 from events.reason_codes import ReasonCode
 from events.telemetry.outages import NODE
+from events.telemetry.server_clock import now_us as server_now_us
 from stages.pools.contract import Clock, Family, Pool, RawAccount
 from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.history import PoolHistory, SlotSnapshot
@@ -245,7 +246,7 @@ class AccountCache(PollingLoop):
     def _publish(self, slot: int) -> bool:
         newest = self.history.newest
         pools = {p.address: s for p in self._pools.values() if (s := p.seen) is not None}
-        self.history.record(SlotSnapshot(slot, time.time_ns() // 1000, pools))
+        self.history.record(SlotSnapshot(slot, server_now_us(), pools))
         self.readings += 1
         advanced = newest is None or slot > newest.slot
         self.slot_time.see(slot)

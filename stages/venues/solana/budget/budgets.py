@@ -8,13 +8,14 @@ measurement is older than LEARNED_EVERY_MS; what that shows counts for the next 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
 from events.order import Order
+from events.telemetry.server_clock import now_us as server_now_us
+from events.telemetry.server_clock import now_us as server_now_us
 from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.wallet import WalletAccounts
 from stages.venues.solana.budget.consumption import Consumption, Measurement, kind_of
@@ -65,7 +66,7 @@ class Attempt(NamedTuple):
 
 
 class Budgets:
-    """Gives limits. `clock_ms` is Unix time."""
+    """Gives limits. `clock_ms` is Unix time by the log's server."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class Budgets:
         options: ChainOptions,
         consumption: Consumption,
         wallet: WalletAccounts | None,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock_ms: Callable[[], int] = lambda: server_now_us() // 1000,
     ) -> None:
         self._simulator = simulator
         self._sizes = sizes

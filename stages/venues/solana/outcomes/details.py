@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import structlog
 
 from events.order import Transaction
+from events.telemetry.server_clock import now_us as server_now_us
 from stages.pools.contract import Family
 from stages.venues import Outcome
 from stages.venues.solana.cluster.commitments import Commitments, Fill
@@ -79,7 +79,7 @@ class DetailsReader:
                 if (details.meta.err is not None) is not failed:
                     return Outcome("absent")  # a fork came between the two answers: ask again
                 return self._outcome(transaction, details.slot, details.meta)
-        overdue = is_overdue(transaction.submitted_at_us, time.time())
+        overdue = is_overdue(transaction.submitted_at_us, server_now_us() / 1e6)
         detail = f"{_ended(failed, status.slot)}, and no node shows its balances"
         # Only what is missing for long takes an operator.
         return Outcome("unknown", reason="details-not-available", detail=detail if overdue else "")

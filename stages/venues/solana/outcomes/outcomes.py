@@ -23,6 +23,7 @@ import structlog
 from solders.signature import Signature
 
 from events.order import Transaction
+from events.telemetry.server_clock import now_us as server_now_us
 from stages.pools.contract import Family
 from stages.venues import Outcome, VenueRefusal
 from stages.venues.solana.cluster.commitments import Commitments
@@ -141,7 +142,7 @@ class Outcomes:
             [transaction.signature for transaction, _ in asked]
         )
         stalled = self._is_stalled(statuses.slot)
-        now_s = time.time()
+        now_s = server_now_us() / 1e6
         details, expired = [], list[_Asked]()
         for (transaction, future), status in zip(asked, statuses.value, strict=True):
             verdict = verdict_of_status(

@@ -279,7 +279,16 @@ def _retry_after(response: aiohttp.ClientResponse) -> float:
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
+    until_s = _unix_s(text)
+    if until_s is None:
         return 0.0
+    # By the node's own clock, where it tells it: this machine's may be another.
+    sent_s = _unix_s(response.headers.get("Date", ""))
+    return max(0.0, until_s - (time.time() if sent_s is None else sent_s))
+
+
+def _unix_s(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
