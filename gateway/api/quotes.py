@@ -6,7 +6,6 @@ Rule of this file: nothing is appended to the log.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from events.money import (
     to_tokens,
 )
 from events.order import Order, evolve
+from events.telemetry.server_clock import now_us as server_now_us
 from events.types import Event, OrderSubmitted, Quote, Status
 from gateway.backends.backend_errors import reading_log
 from gateway.backends.health import Health
@@ -99,7 +99,7 @@ class Quotes:
         """POST /api/orders/test: what would become of an order now. It is not accepted."""
         OriginGuard.check_json(request)
         fields = parse_object(await body_of(request))
-        now_us = time.time_ns() // 1000
+        now_us = server_now_us()
         fact = parse_order(fields, self._tokens, now_us=now_us)
         await self._check_accepting()
         order = self._unsubmitted(fact, own_account(request), now_us)

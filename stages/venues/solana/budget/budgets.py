@@ -15,7 +15,6 @@ import structlog
 
 from events.order import Order
 from events.telemetry.server_clock import now_us as server_now_us
-from events.telemetry.server_clock import now_us as server_now_us
 from stages.venues import VenueRefusal
 from stages.venues.solana.accounts.wallet import WalletAccounts
 from stages.venues.solana.budget.consumption import Consumption, Measurement, kind_of
