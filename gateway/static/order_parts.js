@@ -50,7 +50,7 @@ export function facts(order) {
   ];
   const shown = rows.filter(([, value]) => value);
   const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
-  return el("div", {}, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines), warningList(order.warnings));
+  return el("div", { "data-key": "facts" }, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines), warningList(order.warnings));
 }
 
 export function timeline(order, events) {
@@ -59,12 +59,12 @@ export function timeline(order, events) {
     const took = before === null ? "" : ` +${duration(Date.parse(frame.timestamp) - before)}`;
     before = Date.parse(frame.timestamp);
     const detail = DETAILS[frame.event]?.(frame, order) ?? (frame.reason ? sentence(frame.reason) : "");
-    return el("li", { class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took, " ", asItWas(frame))), detail ? el("small", { title: frame.reason }, detail) : "");
+    return el("li", { "data-key": frame.position, class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took, " ", asItWas(frame))), detail ? el("small", { title: frame.reason }, detail) : "");
   });
   const [first, last] = [events[0], events.at(-1)];
   // An open order has waited until now, not until its last event.
   const whole = !first ? "" : ENDED.has(order.status) ? ` · ${duration(Date.parse(last.timestamp) - Date.parse(first.timestamp))} in all` : [" · last step ", ago(last.timestamp)];
-  return el("div", {}, el("h3", {}, "Timeline", whole), el("ol", { class: "steps", id: "steps" }, steps));
+  return el("div", { "data-key": "timeline" }, el("h3", {}, "Timeline", whole), el("ol", { class: "steps", id: "steps" }, steps));
 }
 
 /** To the audit view: the order after this event. */
@@ -81,17 +81,16 @@ export function quotesOf(order, events, now) {
 export function transaction(order) {
   const signature = order.txHash ?? order.signature;
   if (!signature) return null;
-  const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
+  const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async ({ currentTarget: button }) => { await navigator.clipboard.writeText(signature); announce("Copied"); button.textContent = "Copied"; } }, "Copy signature");
   // Only a link: the page itself sends requests to its gateway only.
   const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
-  return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
+  return el("div", { "data-key": signature }, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
     ...costs(order).map((text) => el("p", { class: "hint" }, text)), el("div", { class: "actions" }, copy, look || ""));
 }
 
-export function raw(events, open, opened) {
-  const list = events.map((frame) => el("div", {}, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
-  const box = el("details", { open, ontoggle: () => opened(box.open) }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${events.length})`), list);
-  return box;
+export function raw(events) {
+  const list = events.map((frame) => el("div", { "data-key": frame.position }, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
+  return el("details", { "data-key": "raw" }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${events.length})`), list);
 }
 
 // With amountIn and amountOut all that an order changed in the wallet.

@@ -67,7 +67,7 @@ async def test_a_dragged_target_is_amended_after_a_question(
 ) -> None:
     before = await amended(engine, target)
     x, y = await grip(page, target)
-    # A chart drawn anew between press and motion would take the line away.
+    # A redraw between press and motion would move the line.
     await page.eval(f"{RANGE}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
     await page.tab.mouse.move(x, y - 12, steps=4)
     await page.until(f"{line(target)}.classList.contains('moving')")
