@@ -139,6 +139,9 @@ export class Form {
   age() {
     const stale = Boolean(this.answer) && Date.now() - this.answer.at > STALE_MS;
     $("form").classList.toggle("stale", stale);
+    if (stale === this.old) return;
+    this.old = stale;
+    this.prices(this.read()); // no target is set from an old price
   }
 
   show(answer, input) {
@@ -162,7 +165,7 @@ export class Form {
 
   /** Market prices beside the fields that they help with. */
   prices(input) {
-    const same = this.answer && this.answer.tokenIn === input.tokenIn && this.answer.tokenOut === input.tokenOut;
+    const same = this.answer && Date.now() - this.answer.at < STALE_MS && this.answer.tokenIn === input.tokenIn && this.answer.tokenOut === input.tokenOut;
     const price = (same && this.answer.best?.price) || "";
     if (input.kind.fields.includes("targetPrice")) showTarget(price, input);
     if (input.kind.fields.includes("maxPrice")) showHighest(price, input);

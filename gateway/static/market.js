@@ -181,13 +181,13 @@ export class MarketView {
     const levels = all.slice(0, MOST);
     const first = Math.min(...lines.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)), ...dots.filter(({ x }) => x >= from).map(({ x }) => x));
     const start = Math.max(from, Math.min(first, to - 60000));
-    let [low, high] = [Math.min(...prices), Math.max(...prices)];
+    const [least, most] = [Math.min(...prices), Math.max(...prices)];
     // A target widens the scale as far as the lines stay legible.
-    const near = levels.map(({ y }) => y).filter((y) => y > low * 0.9 && y < high * 1.1);
-    [low, high] = [Math.min(low, ...near), Math.max(high, ...near)];
+    const near = levels.map(({ y }) => y).filter((y) => y > least * 0.9 && y < most * 1.1);
+    const [low, high] = [Math.min(least, ...near), Math.max(most, ...near)];
     const edge = (high - low) * 0.06 || high * 0.001;
     const text = (value) => short(rounded(value.toFixed(12), 6));
-    const label = `${tokenOut} for one ${tokenIn} from ${clock(start)} to ${clock(to)}: from ${text(low)} to ${text(high)}`;
+    const label = `${tokenOut} for one ${tokenIn} from ${clock(start)} to ${clock(to)}: from ${text(least)} to ${text(most)}`;
     const steps = Math.max(2, Math.min(6, Math.floor(width / 150)));
     const xTicks = Array.from({ length: steps }, (_, index) => start + ((to - start) * (index + 0.5)) / steps);
     const box = chart({

@@ -7,7 +7,7 @@ import {
 } from "./events.js";
 import { explained as reason, sentence } from "./explain.js";
 import { grouped } from "./money.js";
-import { figure } from "./numbers.js";
+import { count, figure } from "./numbers.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { ENDED } from "./store.js";
 import { ago, at, duration } from "./times.js";
@@ -15,14 +15,14 @@ import { beside } from "./usd.js";
 
 const DETAILS = {
   [OrderRouted]: (f, o) => [`${f.dex}, `, figure(f.amountOut, o.tokenOut), ", at least ", figure(f.minAmountOut)],
-  [OrderTriggered]: (f) => [`${f.cause} at ${f.dex}, price `, figure(f.price), `, slot ${f.slot}`],
-  [OrderConfirmed]: (f, o) => [figure(f.amountOut, o.tokenOut), " at ", figure(f.executedPrice), `, slot ${f.slot}`],
-  [TransactionBuilt]: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
+  [OrderTriggered]: (f) => [`${f.cause} at ${f.dex}, price `, figure(f.price), `, slot ${count(f.slot)}`],
+  [OrderConfirmed]: (f, o) => [figure(f.amountOut, o.tokenOut), " at ", figure(f.executedPrice), `, slot ${count(f.slot)}`],
+  [TransactionBuilt]: (f) => `attempt ${f.attempt}, valid until height ${count(f.lastValidHeight)}`,
   [TransactionSubmitted]: (f) => `attempt ${f.attempt}`,
   [AttemptFailed]: (f) => [`${f.stage}: `, reason(f.error), f.detail ? ` ${f.detail}` : ""],
   [TransactionInDoubt]: (f) => [reason(f.reason), f.detail ? ` ${f.detail}` : ""],
   [OrderAmended]: (f) => (f.targetPrice ? ["target ", figure(f.targetPrice)] : ""),
-  [OrderArmed]: (f) => `from slot ${f.slot}`,
+  [OrderArmed]: (f) => `from slot ${count(f.slot)}`,
   [OrderParked]: (f) => `${f.stage ? `${f.stage}: ` : ""}${f.reason}`,
 };
 
@@ -68,7 +68,7 @@ export function timeline(order, events) {
 }
 
 /** To the audit view: the order after this event. */
-const asItWas = ({ orderId, position }) => el("a", { class: "moment", href: `#/audit/${orderId}/${position}`, title: `The order as it was here, at position ${position}`, "aria-label": `As it was at position ${position}` }, "as it was");
+const asItWas = ({ orderId, position }) => el("a", { class: "moment", href: `#/audit/${orderId}/${position}`, title: `The order as it was here, at position ${count(position)}`, "aria-label": `As it was at position ${count(position)}` }, "as it was");
 
 /** The newest recorded quotes; `now`: those of now, for an order that failed without any. */
 export function quotesOf(order, events, now) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ TARGET = """([...document.querySelectorAll('#order dt')]
 async def waiting(engine: Engine, key: str, **fields: Any) -> str:
     """An order that rests until it is cancelled."""
     terms = {"type": "limit", "targetPrice": "100000", "amount": "2"} | fields
-    order_id = await engine.submit(key=key, **terms)
+    order_id = await engine.submit(key=f"{key}-{uuid.uuid4()}", **terms)
     await engine.until(lambda: engine._statuses.get(order_id) == "watching")
     return order_id
 
@@ -257,7 +258,7 @@ async def test_a_button_that_is_disabled_for_a_while_keeps_the_focus(page: Page)
 
 
 async def test_a_line_that_is_pointed_at_stays(engine: Engine, page: Page) -> None:
-    first = await engine.submit(key="pointed-at", amount="1.5")
+    first = await engine.submit(key=f"pointed-at-{uuid.uuid4()}", amount="1.5")
     link = f".toast[href$='{first}']"
     await page.tab.hover(link)
     await engine.ended(await engine.submit_many(10))

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -124,10 +125,9 @@ async def test_an_order_of_the_old_key_is_not_placed_with_the_new_one(
 
 async def test_a_key_that_is_not_needed_can_be_forgotten(redis_url: str, chromium: Browser) -> None:
     async with served(redis_url) as gateway, opened(chromium) as page:
-        await page.open(f"{gateway.url}/")
-        await page.until(LIVE)
+        await page.open(f"{gateway.url}/static/console.css")  # no script of the console runs here
         await page.eval("sessionStorage.setItem('oee-key', 'oee_old')")
-        await page.tab.reload()
+        await page.open(f"{gateway.url}/")
         await page.until(f"{OPEN} && {WHY}.includes('not valid')")
         await page.click("#key-forget")
         await page.until(f"{LIVE} && !{OPEN}")
@@ -147,7 +147,7 @@ async def test_only_what_the_scopes_allow_is_offered(
     engine: Engine, chromium: Browser, scopes: list[str], offered: set[str]
 ) -> None:
     order_id = await engine.submit(
-        key=f"scopes-{'-'.join(scopes)}", type="limit", targetPrice="100000", amount="2"
+        key=f"scopes-{uuid.uuid4()}", type="limit", targetPrice="100000", amount="2"
     )
     await engine.until(lambda: engine._statuses.get(order_id) == "watching")
     async with opened(chromium) as page:
@@ -197,7 +197,7 @@ async def test_a_computer_that_slept_does_not_show_a_live_page(
             await page.until("document.getElementById('form').classList.contains('stale')")
         finally:
             os.kill(pid, signal.SIGCONT)
-        order_id = await engine.submit(key="after-the-sleep")
+        order_id = await engine.submit(key=f"after-the-sleep-{uuid.uuid4()}")
         await page.until(f"{LIVE} && document.getElementById('not-current').hidden")
         await page.until(f"document.querySelector('#row-{order_id} .badge') !== null")
         await engine.ended([order_id])
@@ -209,13 +209,16 @@ async def test_a_network_that_is_gone_is_seen_at_once_and_so_is_its_return(
 ) -> None:
     await page.tab.context.set_offline(True)
     await page.until(f"{STATE} === 'down' && {OLD}.startsWith('Not current')")
+    await page.window(390, 844)
+    await page.until("document.getElementById('menu').getBoundingClientRect().right <= innerWidth")
+    await page.window(1360, 860)
     await page.type("#amount", "1.5")
     await page.click("#submit")
     await page.until("document.getElementById('ask-dialog').open")  # no quote now
     await page.click("#ask-yes")
     error = "document.getElementById('form-error').textContent"
     await page.until(f"{error}.includes('Placing it again is safe')")
-    order_id = await engine.submit(key="while-offline")
+    order_id = await engine.submit(key=f"while-offline-{uuid.uuid4()}")
     await engine.ended([order_id])
     await page.tab.context.set_offline(False)
     await page.until(f"{LIVE} && document.getElementById('not-current').hidden")
