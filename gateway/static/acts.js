@@ -10,15 +10,32 @@ const AT_ONCE = 8;
 const TRIES = 5;
 export const CANCELLABLE = new Set(["pending", "watching", "routing", "building"]);
 
-const text = (error) => (error.code === "too-late" ? "Too late: the transaction was sent before." : `${error.message}`);
+/** A refusal as a sentence. */
+export const refusal = (error) => (error.code === "too-late" ? "Too late: the transaction was sent before." : `${error.message}`);
 
-/** Cancels one order; the result is shown. */
+export const cancelling = new Set(); // ids that the gateway was asked to cancel, until it answers
+const listeners = new Set();
+export const onCancelling = (listener) => listeners.add(listener);
+
+/** Cancels one order. Meanwhile no list offers it again. */
+export async function cancel(orderId) {
+  cancelling.add(orderId);
+  listeners.forEach((listener) => listener());
+  try {
+    return await api.cancel(orderId);
+  } finally {
+    cancelling.delete(orderId);
+    listeners.forEach((listener) => listener());
+  }
+}
+
+/** The same; the result is shown. */
 export async function cancelOne(orderId) {
   try {
-    await api.cancel(orderId);
+    await cancel(orderId);
     toast("The order is cancelled", "", orderId);
   } catch (error) {
-    toast(text(error), "bad", orderId);
+    toast(refusal(error), "bad", orderId);
   }
 }
 

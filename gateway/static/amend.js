@@ -1,7 +1,7 @@
 // Changes the terms of an order that waits, in its panel: price and expiry.
 
 import * as api from "./api.js";
-import { $, announce, el } from "./dom.js";
+import { $, announce, disable, el } from "./dom.js";
 import { typeOf } from "./order_types.js";
 import { may } from "./session.js";
 import { zone } from "./times.js";
@@ -49,7 +49,7 @@ export class Amend {
       if (price && price.value.trim() !== order.targetPrice) terms.targetPrice = price.value.trim();
       if (expiry.value !== local(order.expiresAt)) terms.expiresAt = expiry.value ? new Date(expiry.value).getTime() : null;
       error.textContent = "";
-      save.disabled = true;
+      disable(save, true);
       try {
         if (Object.keys(terms).length > 1) await api.amend(this.orderId, terms);
         announce("The terms are changed");
@@ -59,7 +59,7 @@ export class Amend {
       } catch (problem) {
         error.textContent = problem.code === "version-conflict" ? "The order has changed meanwhile: look at it and save again." : problem.message;
       }
-      save.disabled = false;
+      disable(save, false);
     };
     const field = (label, input) => el("div", { class: "field" }, el("label", { for: input.id }, label), input);
     return el("form", { id: "amend-form", class: "amend", novalidate: true, onsubmit: send },

@@ -2,9 +2,10 @@
 
 import { halt, resume } from "./acts.js";
 import * as api from "./api.js";
-import { $, el } from "./dom.js";
+import { $, el, offer } from "./dom.js";
 import { EngineHalted, EngineResumed } from "./events.js";
 import { count } from "./numbers.js";
+import { patch } from "./patch.js";
 import { may, onSession } from "./session.js";
 import { troubleOf } from "./store.js";
 
@@ -44,15 +45,14 @@ export class Attention {
   }
 
   draw() {
-    $("halt").hidden = !may("admin") || this.halted !== false;
-    $("resume").hidden = !may("admin") || !this.halted;
+    offer([[$("halt"), may("admin") && this.halted === false], [$("resume"), may("admin") && this.halted]]);
     const counts = { parked: 0, "in doubt": 0 };
     for (const order of this.store.orders.values()) if (troubleOf(order)) counts[troubleOf(order)] += 1;
     const text = JSON.stringify(counts);
     if (text === this.text) return;
     this.text = text;
-    const lines = Object.entries(counts).filter(([, many]) => many).map(([kind, many]) => el("span", {}, `${count(many)} ${many === 1 ? "order" : "orders"} ${KINDS[kind]} `, el("button", { type: "button", class: "plain tight", onclick: () => this.show(kind) }, "Show")));
-    $("attention").replaceChildren(...lines);
+    const lines = Object.entries(counts).filter(([, many]) => many).map(([kind, many]) => el("span", { "data-key": kind }, `${count(many)} ${many === 1 ? "order" : "orders"} ${KINDS[kind]} `, el("button", { type: "button", class: "plain tight", onclick: () => this.show(kind) }, "Show")));
+    patch($("attention"), lines);
     $("attention").hidden = !lines.length;
   }
 }

@@ -5,8 +5,9 @@ import * as api from "./api.js";
 import { allOrders, differences, oneOrder } from "./audit_state.js";
 import { inTurn } from "./audit_turn.js";
 import { Verification } from "./audit_verify.js";
-import { $, announce, el } from "./dom.js";
+import { $, announce, disable, el } from "./dom.js";
 import { count } from "./numbers.js";
+import { patch } from "./patch.js";
 import { absolute, zone } from "./times.js";
 
 const SOON_MS = 250; // after the last change
@@ -139,8 +140,8 @@ export class AuditView {
   }
 
   provable(valid) {
-    $("proof").disabled = !valid;
-    if (!valid) $("audit-hash").replaceChildren();
+    disable($("proof"), !valid);
+    if (!valid) patch($("audit-hash"));
     if (!valid || $("proof-status").textContent === NO_ORDER) $("proof-status").textContent = valid ? "" : NO_ORDER;
   }
 
@@ -173,7 +174,7 @@ export class AuditView {
 
   fill(content) {
     this.busy(false);
-    $("audit-state").replaceChildren(content);
+    patch($("audit-state"), content);
   }
 
   /** The state of all orders. */
@@ -211,9 +212,9 @@ export class AuditView {
 
   lastHash(proof) {
     const last = proof?.events.at(-1);
-    if (!last) return $("audit-hash").replaceChildren();
-    const copy = el("button", { type: "button", id: "copy-hash", class: "plain", onclick: async () => { await navigator.clipboard.writeText(last.hash); announce("The hash is copied"); copy.textContent = "Copied"; } }, "Copy the last hash");
-    $("audit-hash").replaceChildren(el("p", {}, `Last hash, of the event at position ${count(last.position)}:`), el("p", { class: "mono", id: "last-hash" }, last.hash), el("div", { class: "actions" }, copy));
+    if (!last) return patch($("audit-hash"));
+    const copy = el("button", { type: "button", id: "copy-hash", class: "plain", onclick: async ({ currentTarget: button }) => { await navigator.clipboard.writeText(last.hash); announce("The hash is copied"); button.textContent = "Copied"; } }, "Copy the last hash");
+    patch($("audit-hash"), el("p", {}, `Last hash, of the event at position ${count(last.position)}:`), el("p", { class: "mono", id: "last-hash" }, last.hash), el("div", { class: "actions" }, copy));
   }
 
   async download() {

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { inTurn } from "./audit_turn.js";
-import { $, el } from "./dom.js";
+import { $, disable, el } from "./dom.js";
 import { count } from "./numbers.js";
 
 export class Verification {
@@ -17,7 +17,7 @@ export class Verification {
     const [bar, output] = [$("verify-progress"), $("verify-status")];
     this.stop = new AbortController();
     bar.hidden = $("verify-stop").hidden = false;
-    $("verify").disabled = true;
+    disable($("verify"), true);
     $("findings").hidden = true;
     bar.value = 0;
     output.className = "";
@@ -35,7 +35,7 @@ export class Verification {
       output.textContent = this.stop.signal.aborted ? "Stopped." : error.message;
     }
     bar.hidden = $("verify-stop").hidden = true;
-    $("verify").disabled = false;
+    disable($("verify"), false);
   }
 
   verdict(data) {

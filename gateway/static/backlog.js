@@ -53,7 +53,7 @@ export function stageTable(seen, parked, doubt) {
     const here = loaded.filter((order) => stageOf(order) === name).length;
     return all === undefined || all <= loaded.length ? count(here) : here ? `≥ ${count(here)}` : "–";
   };
-  const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, seen.reasons?.[name] ? toAlert(alertOf(seen, name), badge("degraded")) : badge("ok")),
+  const rows = Object.entries(seen.lag?.stages ?? {}).map(([name, lag]) => el("tr", { "data-key": name }, el("th", { scope: "row" }, name), el("td", {}, seen.reasons?.[name] ? toAlert(alertOf(seen, name), badge("degraded")) : badge("ok")),
     el("td", { class: "n" }, count(lag.orders)), el("td", { class: "n" }, age(lag)), el("td", {}, why(lag)),
     el("td", { class: "n" }, at(parked, name)), el("td", { class: "n" }, at(doubt, name))));
   if (!rows.length) return el("p", { class: "quiet" }, "Not known now.");
@@ -66,7 +66,7 @@ export function troubleTable(parked, doubt) {
   const orders = [...parked.loaded, ...doubt.loaded].sort((a, b) => (a.updatedAt < b.updatedAt ? -1 : 1));
   const beyond = Math.max(0, (parked.all ?? 0) - parked.loaded.length) + Math.max(0, (doubt.all ?? 0) - doubt.loaded.length);
   if (!orders.length && !beyond) return el("p", { class: "quiet" }, "No order is parked or in doubt.");
-  const rows = orders.slice(0, LISTED).map((order) => el("tr", {}, el("th", { scope: "row" }, el("a", { class: "mono", href: `#/orders/${order.orderId}` }, order.orderId)),
+  const rows = orders.slice(0, LISTED).map((order) => el("tr", { "data-key": order.orderId }, el("th", { scope: "row" }, el("a", { class: "mono", href: `#/orders/${order.orderId}` }, order.orderId)),
     el("td", {}, el("span", { class: "badge failed" }, order.parked ? "parked" : "in doubt")), el("td", {}, stageOf(order)), el("td", {}, ago(order.updatedAt)), el("td", {}, order.parked ? explained(order.parked) : order.reason ? explained(order.reason) : "the outcome of its transaction is unknown")));
   const more = orders.length - Math.min(orders.length, LISTED) + beyond;
   const head = ["Order", "Needs a look", "Stage", "Since", "Why"].map((name) => el("th", { scope: "col" }, name));

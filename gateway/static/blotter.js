@@ -1,11 +1,14 @@
 // The list of orders: filtered and sorted, with only the visible rows in the page.
 
-import { CANCELLABLE, cancelAll, cancelAsked, cancelMany, cancelOne } from "./acts.js";
+import { CANCELLABLE, cancelAll, cancelAsked, cancelling, cancelMany, cancelOne, onCancelling } from "./acts.js";
 import { choose, chosen, COLUMNS, fitting, NARROW, template } from "./columns.js";
 import { Distances } from "./distance.js";
 import { $, el } from "./dom.js";
 import { Filters } from "./filters.js";
+import { Hold } from "./hold.js";
+import { toast } from "./notify.js";
 import { count } from "./numbers.js";
+import { patch } from "./patch.js";
 import { may, onSession } from "./session.js";
 import { onPrices } from "./usd.js";
 
@@ -27,7 +30,9 @@ export class Blotter {
     this.planned = false;
     this.arranged = -Infinity;
     this.style = 0; // changes when rows must be drawn again although their orders are the same
-    this.filters = new Filters(store, () => this.plan(true));
+    this.hold = new Hold($("body"), () => this.held && this.plan(true));
+    this.held = false; // whether changes of the order of the rows wait
+    this.filters = new Filters(store, () => this.now());
     this.distances = new Distances(() => [...this.drawn.values()].map(({ order }) => order), () => this.restyle());
     $("grid").addEventListener("scroll", () => this.plan(false), { passive: true });
     $("grid").addEventListener("keydown", (event) => this.key(event));
@@ -37,6 +42,7 @@ export class Blotter {
     new ResizeObserver(() => this.fit()).observe($("grid"));
     store.onChange(() => this.plan(true));
     onSession(() => this.restyle());
+    onCancelling(() => this.restyle());
     onPrices(() => this.restyle());
     this.stale = true;
     this.fit();
@@ -54,6 +60,12 @@ export class Blotter {
     return el("label", { class: "check" }, box, name);
   }
 
+  /** The user chose other orders or another order of them: nothing holds the rows. */
+  now() {
+    this.asked = true;
+    this.plan(true);
+  }
+
   /** Redraws at most once per animation frame; a long list is sorted a few times a second. */
   plan(stale) {
     this.stale ||= stale;
@@ -66,6 +78,7 @@ export class Blotter {
         this.stale = false;
         this.arranged = now;
         this.arrange();
+        this.asked = false;
       } else if (this.stale) {
         clearTimeout(this.later);
         this.later = setTimeout(() => this.plan(true), wait);
@@ -97,7 +110,7 @@ export class Blotter {
   }
 
   header() {
-    $("columns").replaceChildren(...this.columns.map((column) => {
+    patch($("columns"), this.columns.map((column) => {
       if (column.id === "select") return el("div", { role: "columnheader", "data-column": "select" }, this.markAll());
       if (!column.name) return el("div", { role: "columnheader", "data-column": column.id }, el("span", { class: "hidden" }, "Actions"));
       const on = this.sort.column === column;
@@ -109,8 +122,7 @@ export class Blotter {
   by(column) {
     this.sort = { column, down: this.sort.column === column ? !this.sort.down : true };
     this.header();
-    $("columns").children[this.columns.indexOf(column)].firstChild.focus();
-    this.plan(true);
+    this.now();
   }
 
   arrange() {
@@ -121,18 +133,48 @@ export class Blotter {
     const keyed = matching.map((order) => [column.key(order, this), order]);
     const ahead = down ? -1 : 1;
     keyed.sort(([x, a], [y, b]) => (x < y ? -ahead : x > y ? ahead : a.orderId < b.orderId ? 1 : -1));
-    this.rows = keyed.map(([, order]) => order);
+    const waiting = this.place(keyed.map(([, order]) => order));
     const all = this.store.orders.size;
     const known = `${count(all)}${this.store.partial ? " newest" : ""} orders`;
-    $("count").textContent = matching.length === all ? known : `${count(matching.length)} of ${known}`;
+    const shown = matching.length === all ? known : `${count(matching.length)} of ${known}`;
+    $("count").textContent = waiting ? `${shown}. The list stays while you point at it: ${count(waiting)} new` : shown;
     this.filters.count(this.store.orders.values());
     this.filters.offer(!matching.length);
     $("empty").hidden = matching.length > 0;
     $("empty").textContent = all ? "No order matches. Change the search or the filters." : this.store.read ? "No orders yet. Place the first one; it appears here at once." : "Reading the orders…";
     $("grid").setAttribute("aria-rowcount", String(matching.length + 1));
-    $("body").style.height = `${matching.length * this.height}px`;
     for (const id of this.marked) if (!this.mayCancel(this.store.orders.get(id))) this.marked.delete(id);
     this.marks();
+  }
+
+  /** Takes rows over, or only their content while they are held; how many new ones wait then. */
+  place(rows) {
+    const grid = $("grid");
+    if (this.hold.on && !this.asked && this.rows.length) {
+      const known = new Set(this.rows.map(({ orderId }) => orderId));
+      this.rows = this.rows.map((order) => this.store.orders.get(order.orderId) ?? order);
+      const fresh = rows.filter(({ orderId }) => !known.has(orderId)).length;
+      this.held ||= fresh > 0 || rows.length !== this.rows.length || rows.some(({ orderId }, index) => orderId !== this.rows[index].orderId);
+      return fresh;
+    }
+    // Rows that are read, or that the keyboard is at, stay where they are when others come above them.
+    const first = Math.floor(grid.scrollTop / this.height);
+    const cursor = document.activeElement === grid ? this.rows.findIndex(({ orderId }) => orderId === this.at) : -1;
+    const from = this.asked || this.sort.column.id !== "created" ? -1 : this.visible(cursor) ? cursor : first || -1;
+    const to = from < 0 ? -1 : rows.findIndex(({ orderId }) => orderId === this.rows[from]?.orderId);
+    const shift = to < 0 ? 0 : to - from;
+    const moved = !this.asked && $("body").matches(":hover") && [...this.drawn.keys()].some((id) => this.rows.findIndex(({ orderId }) => orderId === id) + shift !== rows.findIndex(({ orderId }) => orderId === id));
+    this.rows = rows;
+    this.held = false;
+    $("body").style.height = `${rows.length * this.height}px`;
+    if (shift) grid.scrollTop += shift * this.height;
+    if (moved) this.hold.shifted();
+    return 0;
+  }
+
+  visible(index) {
+    const [grid, top] = [$("grid"), index * this.height];
+    return index >= 0 && top >= grid.scrollTop && top + 2 * this.height <= grid.scrollTop + grid.clientHeight;
   }
 
   draw() {
@@ -143,8 +185,9 @@ export class Blotter {
     for (let index = first; index < last; index += 1) {
       const order = this.rows[index];
       const before = this.drawn.get(order.orderId);
-      const entry = before && before.order === order && before.style === this.style ? before : { order, style: this.style, row: this.row(order) };
-      if (before && before !== entry) before.row.replaceWith(entry.row);
+      const same = before && before.order === order && before.style === this.style;
+      const entry = same ? before : { order, style: this.style, row: before?.row ?? this.row(order) };
+      if (before && !same) patch(before.row, this.cells(order));
       else if (!before) $("body").append(entry.row);
       entry.row.style.top = `${index * height}px`;
       entry.row.setAttribute("aria-rowindex", index + 2);
@@ -159,34 +202,35 @@ export class Blotter {
     else grid.removeAttribute("aria-activedescendant");
   }
 
-  row(order) {
-    const cells = this.columns.map((column) => {
+  cells(order) {
+    return this.columns.map((column) => {
       const content = column.cell(order, this);
       return el("div", { role: "gridcell", "data-column": column.id, class: column.right && "right num", title: typeof content === "string" && content }, content);
     });
-    return el("div", { class: "row", role: "row", id: `row-${order.orderId}`, "data-id": order.orderId, onclick: () => this.choose(order.orderId) }, cells);
+  }
+
+  row(order) {
+    return el("div", { class: "row", role: "row", id: `row-${order.orderId}`, "data-id": order.orderId, onclick: () => this.choose(order.orderId) }, this.cells(order));
   }
 
   // -- cancelling ---------------------------------------------------------------------------------
 
   mayCancel(order) {
-    return Boolean(order) && CANCELLABLE.has(order.status) && !order.parked && may("cancel");
+    return Boolean(order) && CANCELLABLE.has(order.status) && !order.parked && !cancelling.has(order.orderId) && may("cancel");
   }
 
   box(order) {
     if (!this.mayCancel(order)) return "";
-    const box = el("input", { type: "checkbox", tabindex: "-1", checked: this.marked.has(order.orderId), "aria-label": `Select ${order.orderId}`, onclick: (event) => event.stopPropagation(), onchange: () => this.mark(order.orderId, box.checked) });
-    return box;
+    return el("input", { type: "checkbox", tabindex: "-1", checked: this.marked.has(order.orderId), "aria-label": `Select ${order.orderId}`, onclick: (event) => this.meant(event), onchange: ({ currentTarget }) => this.mark(order.orderId, currentTarget.checked) });
   }
 
   markAll() {
-    const box = el("input", { type: "checkbox", "aria-label": "Select all open orders of the list", onchange: () => {
+    return el("input", { type: "checkbox", id: "mark-all", "aria-label": "Select all open orders of the list", onchange: ({ currentTarget }) => {
       const open = this.rows.filter((order) => this.mayCancel(order)).map((order) => order.orderId);
-      this.marked = new Set(box.checked ? open : []);
+      this.marked = new Set(currentTarget.checked ? open : []);
       this.restyle();
       this.marks();
     } });
-    return box;
   }
 
   mark(orderId, on) {
@@ -209,9 +253,16 @@ export class Blotter {
   }
 
   cancel(event, order) {
+    if (this.meant(event)) cancelOne(order.orderId);
+  }
+
+  /** Whether a click in a row was meant for it: the rows have not just moved under the pointer. */
+  meant(event) {
     event.stopPropagation();
-    event.target.disabled = true;
-    cancelOne(order.orderId).finally(() => (event.target.disabled = false));
+    if (!this.hold.treacherous) return true;
+    event.preventDefault();
+    toast("The rows moved under the pointer: nothing was done. Click again.", "warn");
+    return false;
   }
 
   /** Cancels the order at the cursor of the list, or the one that is open. */

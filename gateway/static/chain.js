@@ -1,6 +1,8 @@
 // Checks the hash chain of one order in the browser: each hash is the SHA-256 of the hash before and
 // the exact bytes of the event, and equals the one that the feed delivered.
 
+import { count } from "./numbers.js";
+
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 const bytesOf = (text) => Uint8Array.from(text.match(/../g), (pair) => parseInt(pair, 16));
 
@@ -17,7 +19,7 @@ export async function check(proof, frames) {
     previous = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array([...previous, ...hashed])));
     if (hex(previous) !== event.hash) return broken(event, "its bytes have another hash");
   }
-  return { sound: true, text: `Holds: ${proof.events.length} events, ends in ${hex(previous).slice(0, 16)}…` };
+  return { sound: true, text: `Holds: ${count(proof.events.length)} events, ends in ${hex(previous).slice(0, 16)}…` };
 }
 
-const broken = (event, why) => ({ sound: false, text: `Broken at position ${event.position}: ${why}` });
+const broken = (event, why) => ({ sound: false, text: `Broken at position ${count(event.position)}: ${why}` });

@@ -41,18 +41,25 @@ export function chart({ width, height, lines, dots = [], levels = [], level, xTi
   const scale = { left: LEFT, right: width - right, top: TOP, bottom: height - BOTTOM, y, value };
   const marks = levels.filter((line) => inside(line.y)).map((line) => level(line, scale));
   const points = dots.filter((dot) => dot.x >= x0 && dot.x <= x1 && inside(dot.y)).map((dot) => svg("circle", { class: "dot-mark", cx: x(dot.x), cy: y(dot.y), r: 4 }, svg("title", {}, dot.title)));
-  const cross = svg("line", { class: "cross", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
+  const cross = svg("line", { class: "cross", "data-key": "cross", "data-own": "", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
   const drawn = svg("g", { role: "img", "aria-label": label }, grid, paths, points, names, cross);
   // Above the rest, and not within the image: what can be moved is reached by keyboard.
-  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, drawn, marks);
-  const tip = el("div", { class: "tip", hidden: true });
-  const box = el("div", { class: "chart-box" }, picture, tip);
-  picture.addEventListener("pointermove", (event) => hover(event, { x0, x1, width, right, lines, x, xText, yText, cross, tip }));
-  picture.addEventListener("pointerleave", () => {
-    tip.hidden = true;
-    cross.setAttribute("visibility", "hidden");
-  });
-  return box;
+  const shown = { x0, x1, width, right, lines, x, xText, yText };
+  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, onpointermove: ({ currentTarget, clientX }) => hover(currentTarget, clientX, shown), onpointerleave: ({ currentTarget }) => leave(currentTarget), onpatched: ({ currentTarget }) => again(currentTarget, shown) }, drawn, marks);
+  return el("div", { class: "chart-box" }, picture, el("div", { class: "tip", "data-own": "", hidden: true }));
+}
+
+const pointed = new WeakMap(); // picture -> where the pointer is in it
+
+/** A chart that is redrawn under a pointer shows the values there. */
+function again(picture, shown) {
+  if (pointed.has(picture)) hover(picture, pointed.get(picture), shown);
+}
+
+function leave(picture) {
+  pointed.delete(picture);
+  picture.nextElementSibling.hidden = true;
+  picture.querySelector(".cross").setAttribute("visibility", "hidden");
 }
 
 /** The names of the lines at their ends, moved apart where they would overlap. */
@@ -68,9 +75,10 @@ function labels(lines, y, left, lowest) {
 }
 
 /** The value of each line at the pointer. */
-function hover(event, { x0, x1, width, right, lines, x, xText, yText, cross, tip }) {
-  const box = event.currentTarget.getBoundingClientRect();
-  const at = x0 + ((event.clientX - box.left - LEFT) / (width - LEFT - right)) * (x1 - x0);
+function hover(picture, clientX, { x0, x1, width, right, lines, x, xText, yText }) {
+  pointed.set(picture, clientX);
+  const [cross, tip, box] = [picture.querySelector(".cross"), picture.nextElementSibling, picture.getBoundingClientRect()];
+  const at = x0 + ((clientX - box.left - LEFT) / (width - LEFT - right)) * (x1 - x0);
   const rows = lines.map(({ name, points }, index) => {
     const near = points.reduce((best, point) => (best && Math.abs(best[0] - at) <= Math.abs(point[0] - at) ? best : point), null);
     return near && [name, near, index];

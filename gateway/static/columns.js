@@ -9,7 +9,7 @@ import { may } from "./session.js";
 import { ENDED, troubleOf } from "./store.js";
 import { absolute, clock, relative } from "./times.js";
 import { ofOrder } from "./usd.js";
-import { CANCELLABLE } from "./acts.js";
+import { CANCELLABLE, cancelling } from "./acts.js";
 
 const GAP = 14;
 const PADDING = 32;
@@ -68,7 +68,7 @@ const distance = (hundredths) => (hundredths === null ? "" : el("span", { class:
 
 function act(order, list) {
   if (!CANCELLABLE.has(order.status) || order.parked || !may("cancel")) return "";
-  return el("button", { type: "button", class: "plain tight", tabindex: "-1", "aria-label": `Cancel ${order.orderId}`, onclick: (event) => list.cancel(event, order) }, "Cancel");
+  return el("button", { type: "button", class: "plain tight", tabindex: "-1", disabled: cancelling.has(order.orderId), "aria-label": `Cancel ${order.orderId}`, onclick: (event) => list.cancel(event, order) }, "Cancel");
 }
 
 /** The chosen ids; by default all but those that are off. */

@@ -65,8 +65,13 @@ const feed = new SharedFeed({
     if (order.id) order.load();
   },
   alive: () => live.alive(),
-  state: (state) => live.set(state),
+  state: (state) => {
+    live.set(state);
+    if (state === "down") session.check();
+  },
 });
+live.woke = () => feed.hurry();
+for (const change of ["online", "offline"]) addEventListener(change, () => feed.hurry());
 
 /** Loads the list; returns the position from which the feed starts. */
 async function load() {

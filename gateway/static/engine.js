@@ -3,13 +3,14 @@
 import { halt, resume } from "./acts.js";
 import * as api from "./api.js";
 import { inDoubt, nextStart, pacing, stageTable, troubleTable, why } from "./backlog.js";
-import { $, badge, el, svg } from "./dom.js";
+import { $, badge, el, offer, svg } from "./dom.js";
 import { backendFacts, failureTable, processFacts, sol } from "./engine_facts.js";
 import { Failures } from "./failures.js";
 import { flow, writer } from "./flow.js";
 import { Latency, shown } from "./latency.js";
 import * as prometheus from "./metrics.js";
 import { count, percent } from "./numbers.js";
+import { patch } from "./patch.js";
 import { alertOf, reasonTable, RUNBOOK, runbookTable, toAlert } from "./runbook.js";
 import { may, onSession } from "./session.js";
 import { span } from "./times.js";
@@ -54,6 +55,8 @@ export class EngineView {
   }
 
   async ask() {
+    if (this.asking) return; // answers do not overtake each other
+    this.asking = true;
     try {
       this.latest = await api.ready();
       this.projected();
@@ -61,6 +64,7 @@ export class EngineView {
     } catch (error) {
       this.latest = { status: "unreachable", reasons: { gateway: error.message } };
     }
+    this.asking = false;
     this.banner();
     if (!$("view-engine").hidden) this.draw();
   }
@@ -101,15 +105,13 @@ export class EngineView {
     const { halted, reasons = {} } = this.latest;
     const lines = Object.entries(reasons).filter(([part]) => part !== "gateway").map(([part, reason]) => [`${part}: ${reason}`, alertOf(this.latest, part)]);
     if (halted) lines.unshift([`Halted by ${halted.actor}: ${halted.reason || "no reason given"}. Orders are taken and wait.`, "EngineHalted"]);
-    const shown = el("div", {}, lines.map(([text, alert], index) => [index ? " · " : "", text, " ", alert ? toAlert(alert, "What to do") : ""]));
     $("banner").hidden = !lines.length;
-    replaceKeepingFocus($("banner"), shown);
+    patch($("banner"), lines.map(([text, alert], index) => el("span", { "data-key": alert ?? text }, index ? " · " : "", text, " ", alert ? toAlert(alert, "What to do") : "")));
   }
 
   controls() {
     const known = this.latest && this.latest.status !== "unreachable";
-    $("engine-halt").hidden = !known || !may("admin") || Boolean(this.latest.halted);
-    $("engine-resume").hidden = !known || !may("admin") || !this.latest.halted;
+    offer([[$("engine-halt"), known && may("admin") && !this.latest.halted], [$("engine-resume"), known && may("admin") && this.latest.halted]]);
   }
 
   draw() {
@@ -118,17 +120,17 @@ export class EngineView {
     const orders = [...this.store.orders.values()];
     const parked = { loaded: orders.filter((order) => order.parked), all: seen.parked ?? this.single("oee_orders_parked") };
     const doubt = { loaded: orders.filter(inDoubt), all: this.single("oee_orders_in_doubt") };
-    $("engine-status").replaceChildren(badge(seen.halted ? "halted" : seen.status));
+    patch($("engine-status"), badge(seen.halted ? "halted" : seen.status));
     this.controls();
     this.tiles(seen, parked, doubt);
-    replaceKeepingFocus($("trouble"), troubleTable(parked, doubt));
+    patch($("trouble"), troubleTable(parked, doubt));
     const wrong = reasonTable(seen);
     $("reasons-card").hidden = !wrong;
-    replaceKeepingFocus($("reasons"), wrong ?? el("div"));
-    replaceKeepingFocus($("stages"), stageTable(seen, parked, doubt));
-    $("failures").replaceChildren(failureTable(this.failures));
-    replaceKeepingFocus($("backends"), backendFacts(seen));
-    $("processes").replaceChildren(processFacts(seen, this.metrics));
+    patch($("reasons"), wrong);
+    patch($("stages"), stageTable(seen, parked, doubt));
+    patch($("failures"), failureTable(this.failures));
+    patch($("backends"), backendFacts(seen));
+    patch($("processes"), processFacts(seen, this.metrics));
     this.throughput();
     this.flow(seen);
     this.pace(seen);
@@ -140,7 +142,7 @@ export class EngineView {
   }
 
   tiles(seen, parked, doubt) {
-    const tile = (name, value, alert = "") => el("div", { class: alert ? "tile trouble" : "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"), alert && toAlert(alert, "What to do"));
+    const tile = (name, value, alert = "") => el("div", { "data-key": name, class: alert ? "tile trouble" : "tile" }, el("span", {}, name), el("strong", {}, value ?? "–"), alert && toAlert(alert, "What to do"));
     const failed = this.failures.orders();
     const started = this.single("process_start_time_seconds");
     const behind = seen.lag?.projection;
@@ -148,15 +150,13 @@ export class EngineView {
       tile("Parked", count(parked.all), parked.all > 0 && "OrdersParked"), tile("In doubt", count(doubt.all), doubt.all > 0 && "OrdersInDoubt"),
       tile("Failed, last 5 min", failed.confirmed + failed.failed ? percent(failed.failedShare) : "–", failed.failedShare >= 2000 && "OrdersFail"),
       tile("Projection lag", behind ? `${count(behind.events)} events` : "–"), tile("Events in the log", count(seen.log?.position)), tile("Gateway up for", started === undefined ? "–" : span(Date.now() - 1000 * started)), chainTiles(seen.chain ?? {}, tile));
-    replaceKeepingFocus($("tiles"), tiles);
+    patch($("tiles"), tiles);
   }
 
   pace(seen) {
     const text = pacing(seen.lag?.stages, this.next);
     $("pacing").hidden = !text;
-    if ($("pacing").dataset.text === text) return;
-    $("pacing").dataset.text = text;
-    $("pacing").replaceChildren(text, " ", toAlert("OrdersPaced", "What to do"));
+    patch($("pacing"), text, " ", toAlert("OrdersPaced", "What to do"));
   }
 
   /** Over the last RATE_S seconds. */
@@ -169,13 +169,13 @@ export class EngineView {
     const behind = seen.lag?.projection;
     facts.projector = { rate: this.projecting(), lag: behind?.events ? `${count(behind.events)} behind` : "" };
     for (const part of Object.keys(seen.reasons ?? {})) facts[part] = { ...facts[part], fault: seen.reasons[part], alert: alertOf(seen, part) };
-    replaceKeepingFocus($("flow"), flow(facts));
+    patch($("flow"), flow(facts));
   }
 
   times() {
     const rows = this.latency.rows().map(([stage, many, ...times]) => el("tr", {}, el("th", { scope: "row" }, stage), el("td", { class: "n" }, count(many)), times.map((ms) => el("td", { class: "n" }, shown(ms)))));
     const head = ["Step", "Times", "p50", "p90", "p99"].map((name, index) => el("th", { scope: "col", class: index && "n" }, name));
-    $("latency").replaceChildren(rows.length ? el("table", { class: "compact" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
+    patch($("latency"), rows.length ? el("table", { class: "compact" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)) : el("p", { class: "quiet" }, "No order has ended while this page was open."));
   }
 
   throughput() {
@@ -184,7 +184,7 @@ export class EngineView {
     const most = Math.max(4, ...points);
     const line = points.map((many, index) => `${index},${100 - (many / most) * 94}`).join(" L");
     const label = `At most ${count(Math.max(...points))} events a second, ${count(points.at(-2))} in the last one`;
-    $("throughput").replaceChildren(svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+    patch($("throughput"), svg("svg", { viewBox: `0 0 ${SECONDS - 1} 100`, preserveAspectRatio: "none", role: "img", "aria-label": label },
       svg("path", { class: "area", d: `M0,100 L${line} L${SECONDS - 1},100 Z` }), svg("path", { class: "stroke", d: `M${line}` })), el("p", { class: "hint num" }, label));
   }
 }
@@ -192,12 +192,4 @@ export class EngineView {
 /** What only an engine on a chain has; the wallet where its address is known. */
 function chainTiles({ slot, walletLamports: lamports }, tile) {
   return [slot !== undefined && tile("Newest slot", count(slot)), lamports !== undefined && tile("Wallet", sol(lamports), lamports !== null && lamports < LITTLE && "WalletShort")];
-}
-
-/** Replaces what is in a box; a link that has the focus keeps it. */
-function replaceKeepingFocus(box, content) {
-  if (box.firstElementChild?.isEqualNode(content)) return;
-  const href = box.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  box.replaceChildren(content);
-  if (href) [...box.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)?.focus();
 }

@@ -44,7 +44,7 @@ export function backendFacts(seen) {
 }
 
 function chainLines(chain) {
-  const nodes = chain.nodes?.map(({ host, detail }) => el("div", {}, `${host}: `, detail ? [el("span", { class: "bad" }, detail), " ", toAlert("NodesFail", "What to do")] : "ok"));
+  const nodes = chain.nodes?.map(({ host, detail }) => el("div", { "data-key": host }, `${host}: `, detail ? [el("span", { class: "bad" }, detail), " ", toAlert("NodesFail", "What to do")] : "ok"));
   return [
     line("Consensus", chain.consensus ?? "–"), line("A fill counts once", chain.commitment), line("Transactions", versions(chain)), line("Slot length", `${count(chain.slotMs)} ms`),
     chain.slot !== undefined && line("Newest slot", chain.slot === null ? "not known now" : count(chain.slot)),

@@ -32,9 +32,25 @@ export class Feed {
       }
       if (this.stopped) return;
       this.setState("down");
-      await new Promise((done) => setTimeout(done, Math.max(this.wait, this.delay * (0.75 + Math.random() / 2))));
+      if (!this.hurried) await this.pause(Math.max(this.wait, this.delay * (0.75 + Math.random() / 2)));
+      this.hurried = false;
       this.delay = Math.min(this.delay * 2, LONGEST_MS);
     }
+  }
+
+  pause(ms) {
+    return new Promise((done) => {
+      this.goOn = done;
+      setTimeout(done, ms);
+    });
+  }
+
+  /** Connects again at once: the connection may be dead, or the way to the gateway be back. */
+  hurry() {
+    this.delay = FIRST_MS;
+    this.hurried = this.state === "live";
+    this.control?.abort();
+    this.goOn?.();
   }
 
   stop() {

@@ -4,12 +4,13 @@
 
 import * as api from "./api.js";
 import { confirmed } from "./dialog.js";
-import { $, el } from "./dom.js";
+import { $, disable, el } from "./dom.js";
 import { guard, impactOf, severity } from "./guard.js";
 import { chips, flipHighest, nameUnits, showHighest, showTarget } from "./limit_helper.js";
 import { fault, rounded } from "./money.js";
 import { figure, percent } from "./numbers.js";
 import { CHECKS, REQUEST, typeOf } from "./order_types.js";
+import { patch } from "./patch.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { denied, onSession } from "./session.js";
 import { beside, onPrices } from "./usd.js";
@@ -83,7 +84,7 @@ export class Form {
   /** What the amount is worth in USD, where it is a number and its price is known. */
   worth(input = this.read()) {
     const text = input.amount && !this.amountFault(input).amount ? beside(input.amount, input.exactOut ? input.tokenOut : input.tokenIn) : "";
-    $("amount-usd").replaceChildren(text);
+    patch($("amount-usd"), text);
   }
 
   amountFault(input) {
@@ -138,30 +139,33 @@ export class Form {
   age() {
     const stale = Boolean(this.answer) && Date.now() - this.answer.at > STALE_MS;
     $("form").classList.toggle("stale", stale);
+    if (stale === this.old) return;
+    this.old = stale;
+    this.prices(this.read()); // no target is set from an old price
   }
 
   show(answer, input) {
-    for (const id of ["outcome", "quotes"]) $(id).replaceChildren();
     $("quotes-error").textContent = "";
     if (!answer) this.answer = null;
     this.prices(input ?? this.read());
-    if (!answer) return;
-    const best = answer.best;
-    if (!best) return void $("quotes").replaceChildren(el("p", { class: "quiet" }, "No pool can fill this now."), quoteList(answer.quotes, null, answer));
+    const best = answer?.best;
+    if (!best) patch($("outcome"));
+    if (!answer) return patch($("quotes"));
+    if (!best) return patch($("quotes"), el("p", { class: "quiet" }, "No pool can fill this now."), quoteList(answer.quotes, null, answer));
     const terms = input.kind.bounds(input, this.tokens.get(input.tokenOut)?.decimals ?? 0);
     const outcome = input.exactOut ? figure(best.amountIn, answer.tokenIn) : figure(best.amountOut, answer.tokenOut);
     const bound = best.maxAmountIn ? [", at most ", figure(best.maxAmountIn, answer.tokenIn)] : [", at least ", figure(best.minAmountOut, answer.tokenOut)];
     const impact = impactOf(best);
-    $("outcome").replaceChildren(
+    patch($("outcome"),
       el("div", { class: "outcome" }, el("span", { class: "quiet" }, input.exactOut ? "You spend" : input.kind.outcome), el("strong", { class: "num" }, outcome, " ", input.exactOut ? beside(best.amountIn, answer.tokenIn) : beside(best.amountOut, answer.tokenOut))),
       el("p", { class: "hint num" }, terms, `1 ${answer.tokenIn} = `, figure(best.price, answer.tokenOut), input.kind.fields.includes("slippageBps") ? bound : " now"),
       el("p", { class: `hint num impact ${severity(impact)}`, id: "impact" }, `Price impact ${percent(impact)}`));
-    $("quotes").replaceChildren(warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(answer.quotes, best, answer), el("p", { class: "hint" }, explained(best.why, answer.quotes)));
+    patch($("quotes"), warningList(best.warnings), el("h3", {}, "Every route now"), quoteList(answer.quotes, best, answer), el("p", { class: "hint" }, explained(best.why, answer.quotes)));
   }
 
   /** Market prices beside the fields that they help with. */
   prices(input) {
-    const same = this.answer && this.answer.tokenIn === input.tokenIn && this.answer.tokenOut === input.tokenOut;
+    const same = this.answer && Date.now() - this.answer.at < STALE_MS && this.answer.tokenIn === input.tokenIn && this.answer.tokenOut === input.tokenOut;
     const price = (same && this.answer.best?.price) || "";
     if (input.kind.fields.includes("targetPrice")) showTarget(price, input);
     if (input.kind.fields.includes("maxPrice")) showHighest(price, input);
@@ -174,7 +178,7 @@ export class Form {
     const why = denied("trade") ? "This key may not trade: it lacks the scope trade." : block;
     const text = this.sending ? "Placing…" : `Place ${input.kind.label.toLowerCase()} order`;
     if ($("submit").textContent !== text) $("submit").textContent = text;
-    $("submit").disabled = Boolean(why) || Boolean(this.sending);
+    disable($("submit"), Boolean(why) || Boolean(this.sending));
     if ($("submit-why").textContent !== why) $("submit-why").textContent = why;
     $("submit-why").title = code;
   }

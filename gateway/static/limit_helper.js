@@ -1,9 +1,10 @@
 // Help with prices: the target of a limit order against the market, and a sniper's highest price in
 // either direction.
 
-import { $, el } from "./dom.js";
+import { $, disable, el } from "./dom.js";
 import { apart, inverse, rounded, shifted } from "./money.js";
 import { figure, percent } from "./numbers.js";
+import { patch } from "./patch.js";
 
 const CHIPS = [[-100, "−1 %"], [0, "Market"], [100, "+1 %"], [500, "+5 %"]];
 const DIGITS = 6;
@@ -19,10 +20,10 @@ export function chips(changed) {
 /** Shows the market beside the target. `price`: tokenOut for one tokenIn, empty while unknown. */
 export function showTarget(price, input) {
   $("target-chips").dataset.market = price;
-  for (const button of $("target-chips").children) button.disabled = !price;
+  for (const button of $("target-chips").children) disable(button, !price);
   const distance = apart(input.targetPrice, price);
   const where = distance === null ? "" : distance <= 0 ? el("b", { class: "warn" }, ` target ${percent(distance, true)}: executes at once`) : el("b", {}, ` target ${percent(distance, true)}`);
-  $("target-market").replaceChildren(...(price ? ["Market ", figure(price), where] : []));
+  patch($("target-market"), price ? ["Market ", figure(price), where] : []);
 }
 
 /** The current price of a sniper's token in the unit of the field, and the other direction. */
@@ -31,7 +32,7 @@ export function showHighest(price, input) {
   const [unit, other] = [`${input.tokenOut} for one ${input.tokenIn}`, `${input.tokenIn} for one ${input.tokenOut}`];
   $("max-price-label").textContent = out ? "Least received for one" : "Highest price";
   const given = inverse(input.maxPrice);
-  $("max-price-hint").replaceChildren(...[given && ["= ", figure(rounded(given, DIGITS)), ` ${out ? other : unit}. `], price && ["Now ", figure(out ? price : inverse(price)), ` ${out ? unit : other}`]].flat().filter(Boolean));
+  patch($("max-price-hint"), [given && ["= ", figure(rounded(given, DIGITS)), ` ${out ? other : unit}. `], price && ["Now ", figure(out ? price : inverse(price)), ` ${out ? unit : other}`]]);
 }
 
 /** The same price in the other direction, where the unit was changed. */

@@ -6,10 +6,11 @@ import { chart, ticks } from "./chart.js";
 import { curve, height, impacts, isDirect, ladder, table } from "./depth.js";
 import { $, el, svg } from "./dom.js";
 import { approximate, inverse, rounded } from "./money.js";
-import { figure, percent, short } from "./numbers.js";
+import { count, figure, percent, short } from "./numbers.js";
+import { patch } from "./patch.js";
 import { impactOf, severity } from "./guard.js";
 import { onSession } from "./session.js";
-import { nameOf as targetName, Targets, targets } from "./targets.js";
+import { MOST, nameOf as targetName, Targets, targets } from "./targets.js";
 import { clock } from "./times.js";
 
 const EVERY_MS = 2000;
@@ -18,7 +19,9 @@ const DEPTH_MS = 10000;
 const STALE_MS = 10000;
 const POINTS = 2000;
 const COLOURS = 7;
+const DOTS = 500; // the newest executions
 const HEIGHT = 280;
+const NAMED = 8; // targets beyond the chart
 const RANGES = { 15: 15, 60: 60, 360: 360, 1440: 1440 }; // minutes
 
 // The start of an address; the pools of the simulation have names that repeat the venue.
@@ -145,11 +148,8 @@ export class MarketView {
     if (this.targets.busy) return; // a target is being moved
     const { tokenIn, tokenOut } = this.pair();
     const width = Math.max(280, $("market-prices").clientWidth);
-    const held = document.activeElement?.dataset?.order;
-    $("market-prices").replaceChildren(this.chart(tokenIn, tokenOut, width), this.legend(tokenIn, tokenOut));
-    if (held) $("market-prices").querySelector(`[data-order="${held}"]`)?.focus({ preventScroll: true });
-    const open = $("market-depth").querySelector("details")?.open ?? false;
-    $("market-depth").replaceChildren(...(this.depth.length ? [curve(this.depth, this.base, tokenIn, width), el("details", { open }, el("summary", {}, "As figures"), table(this.depth, this.base, tokenIn))] : [el("p", { class: "quiet" }, "…")]));
+    patch($("market-prices"), this.chart(tokenIn, tokenOut, width), this.legend(tokenIn, tokenOut));
+    patch($("market-depth"), this.depth.length ? [curve(this.depth, this.base, tokenIn, width), el("details", {}, el("summary", {}, "As figures"), table(this.depth, this.base, tokenIn))] : el("p", { class: "quiet" }, "…"));
   }
 
   /** The user's executions of this pair, in both directions. */
@@ -161,13 +161,13 @@ export class MarketView {
       const price = reversed ? inverse(order.executedPrice) : order.executedPrice;
       dots.push({ x: Date.parse(order.updatedAt), y: approximate(price), title: `${clock(order.updatedAt)} ${short(order.amountIn)} ${order.tokenIn} → ${short(order.amountOut)} ${order.tokenOut}, ${short(price)} ${tokenOut} for one ${tokenIn}` });
     }
-    return dots;
+    return dots.sort((a, b) => b.x - a.x).slice(0, DOTS);
   }
 
   /** Targets that are too far away for the chart, with a link to each order. */
   beyond(levels, tokenOut) {
     if (!levels.length) return "";
-    return el("p", { class: "hint num", id: "targets-beyond" }, "Targets beyond the chart: ", levels.map((level, index) => [index ? ", " : "", el("a", { href: `#/orders/${level.order.orderId}`, title: targetName(level, level.price) }, `${short(level.price)} ${tokenOut}`)]));
+    return el("p", { class: "hint num", id: "targets-beyond" }, "Targets beyond the chart: ", levels.slice(0, NAMED).map((level, index) => [index ? ", " : "", el("a", { href: `#/orders/${level.order.orderId}`, title: targetName(level, level.price) }, `${short(level.price)} ${tokenOut}`)]), levels.length > NAMED ? `, and ${count(levels.length - NAMED)} farther ones` : "");
   }
 
   chart(tokenIn, tokenOut, width) {
@@ -176,33 +176,35 @@ export class MarketView {
     const lines = [...this.series.values()].map(({ name, points }) => ({ name, points: points.filter(([time]) => time >= from) }));
     const prices = lines.flatMap(({ points }) => points.map(([, value]) => value));
     if (!prices.length) return el("p", { class: "quiet" }, "…");
-    const [dots, levels] = [this.dots(tokenIn, tokenOut), targets(this.store.orders.values(), tokenIn, tokenOut)];
+    const dots = this.dots(tokenIn, tokenOut);
+    const all = targets(this.store.orders.values(), tokenIn, tokenOut, approximate(this.best || "0") || prices.at(-1));
+    const levels = all.slice(0, MOST);
     const first = Math.min(...lines.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)), ...dots.filter(({ x }) => x >= from).map(({ x }) => x));
     const start = Math.max(from, Math.min(first, to - 60000));
-    let [low, high] = [Math.min(...prices), Math.max(...prices)];
+    const [least, most] = [Math.min(...prices), Math.max(...prices)];
     // A target widens the scale as far as the lines stay legible.
-    const near = levels.map(({ y }) => y).filter((y) => y > low * 0.9 && y < high * 1.1);
-    [low, high] = [Math.min(low, ...near), Math.max(high, ...near)];
+    const near = levels.map(({ y }) => y).filter((y) => y > least * 0.9 && y < most * 1.1);
+    const [low, high] = [Math.min(least, ...near), Math.max(most, ...near)];
     const edge = (high - low) * 0.06 || high * 0.001;
     const text = (value) => short(rounded(value.toFixed(12), 6));
-    const label = `${tokenOut} for one ${tokenIn} from ${clock(start)} to ${clock(to)}: from ${text(low)} to ${text(high)}`;
+    const label = `${tokenOut} for one ${tokenIn} from ${clock(start)} to ${clock(to)}: from ${text(least)} to ${text(most)}`;
     const steps = Math.max(2, Math.min(6, Math.floor(width / 150)));
     const xTicks = Array.from({ length: steps }, (_, index) => start + ((to - start) * (index + 0.5)) / steps);
     const box = chart({
       width, height: HEIGHT, lines, dots, levels, level: (level, scale) => this.targets.line(level, scale), x: [start, to], y: [low - edge, high + edge], label, xTicks, yTicks: ticks(low - edge, high + edge, 5),
       xText: (value, whole) => (whole || to - start < 600000 ? clock(value) : clock(value).replace(/:\d\d$/, "")), yText: text,
     });
-    return el("div", {}, box, el("p", { class: "hint num" }, label), this.beyond(levels.filter(({ y }) => y < low - edge || y > high + edge), tokenOut));
+    return el("div", {}, box, el("p", { class: "hint num" }, label), this.beyond(all.filter(({ y }, index) => index >= MOST || y < low - edge || y > high + edge), tokenOut));
   }
 
   legend(tokenIn, tokenOut) {
     const keys = [...this.series.keys()];
     const rows = this.latest.map((quote) => {
       const [index, impact] = [keys.indexOf(keyOf(quote)), impactOf(quote)];
-      return el("tr", {}, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", familyOf(quote), el("small", { class: "quiet", title: quote.pool }, pool(quote.pool))),
+      return el("tr", { "data-key": keyOf(quote) }, el("th", { scope: "row" }, svg("svg", { class: "key", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { class: `swatch c${index % COLOURS}`, width: 10, height: 10, rx: 3 })), " ", familyOf(quote), el("small", { class: "quiet", title: quote.pool }, pool(quote.pool))),
         el("td", { class: "n" }, figure(rounded(height(quote).toFixed(12), 6), "", true)), el("td", { class: "n fee" }, figure(quote.fee, tokenIn, true)), el("td", { class: `n impact ${severity(impact)}` }, percent(impact)));
     });
     const head = ["Pool", `${tokenOut} for one ${tokenIn}`, `Fee for ${this.base} ${tokenIn}`, "Impact"].map((text, index) => el("th", { scope: "col", class: index && (index === 2 ? "n fee" : "n") }, text));
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", { class: "legend" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
+    return el("div", { "data-key": "legend", class: "scroll", tabindex: "0", role: "region", "aria-label": "Prices" }, el("table", { class: "legend" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
   }
 }

@@ -30,7 +30,7 @@ const pair = (order) => (order?.tokenIn ? `, ${order.tokenIn} → ${order.tokenO
 let more = 0;
 let sounds = null;
 let show = () => {};
-const bursts = new Map(); // event -> {many, last, lines, line, timer, told}
+const bursts = new Map(); // event -> {many, last, lines, line, told}
 const stored = () => ({ ...CHOICES, ...JSON.parse(localStorage.getItem(NAME) ?? "{}") });
 
 /** `open`: opens the list with a status filter, for a digest that was clicked. */
@@ -46,8 +46,17 @@ export function toast(text, kind = "", orderId = "") {
   }
   const line = orderId ? el("a", { class: `toast ${kind}`, href: `#/orders/${orderId}` }, text) : el("p", { class: `toast ${kind}` }, text);
   box.prepend(line);
-  setTimeout(() => remove(line), SHOWN_MS);
+  later(line);
   return line;
+}
+
+const timers = new WeakMap(); // line -> when it goes
+const held = (line) => line.matches(":hover, :focus");
+
+/** Takes a line away after its time, but not while it is pointed at or has the focus. */
+function later(line) {
+  clearTimeout(timers.get(line));
+  timers.set(line, setTimeout(() => (held(line) ? later(line) : remove(line)), SHOWN_MS));
 }
 
 function remove(line) {
@@ -68,13 +77,12 @@ function counted(event, now) {
 /** One line that counts, in the place of the single ones. */
 function digest(burst, row) {
   if (!burst.line) {
-    burst.lines.forEach(remove);
+    burst.lines.filter((line) => !held(line)).forEach(remove);
     burst.line = el("button", { type: "button", class: `toast ${row.kind}`, onclick: () => show(row.status) });
     $("toasts").prepend(burst.line);
   }
   burst.line.textContent = summary(burst, row);
-  clearTimeout(burst.timer);
-  burst.timer = setTimeout(() => remove(burst.line), SHOWN_MS);
+  later(burst.line);
 }
 
 const summary = ({ many }, row) => `${count(many)} orders ${row.many}`;

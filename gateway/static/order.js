@@ -1,13 +1,14 @@
 // One order: what was asked, every step with how long it took, the quotes, the transaction, the raw
 // events with their hashes. Drawn again with every event of the order.
 
-import { CANCELLABLE, PARKED_ACTS, unpark } from "./acts.js";
+import { cancel, CANCELLABLE, cancelling, onCancelling, PARKED_ACTS, refusal, unpark } from "./acts.js";
 import { Amend } from "./amend.js";
 import * as api from "./api.js";
 import * as chain from "./chain.js";
 import { $, announce, badge, el } from "./dom.js";
 import { LABELS, TransactionInDoubt, TransactionSubmitted } from "./events.js";
 import { facts, quotesOf, raw, timeline, transaction } from "./order_parts.js";
+import { patch } from "./patch.js";
 import { may, onSession } from "./session.js";
 import { ENDED, troubleOf } from "./store.js";
 import { onPrices } from "./usd.js";
@@ -24,14 +25,16 @@ export class OrderView {
     store.onChange(({ frame }) => frame && frame.orderId === this.id && this.take(frame));
     onSession(() => this.draw());
     onPrices(() => this.draw());
+    onCancelling(() => this.draw());
   }
 
   async open(orderId) {
     this.id = orderId;
-    [this.order, this.events, this.problem, this.rawOpen, this.chain] = [null, [], "", false, null];
+    [this.order, this.events, this.problem, this.chain] = [null, [], "", null];
     this.quotes = null;
     this.amend = new Amend(orderId);
     $("order").hidden = false;
+    $("order").replaceChildren(); // nothing of another order stays, open or typed
     $("view-orders").classList.add("with-order");
     this.draw();
     await this.load();
@@ -96,28 +99,23 @@ export class OrderView {
     const trouble = order && troubleOf(order);
     const head = el("div", { class: "head" }, el("h2", { id: "order-title" }, "Order ", order ? badge(order.status) : "", trouble ? el("span", { class: "badge trouble" }, trouble) : ""), close);
     const parts = [head, el("p", { class: "mono quiet" }, this.id)];
-    if (this.problem) parts.push(el("p", { class: "error", role: "alert" }, this.problem));
+    if (this.problem) parts.push(el("p", { class: "error", role: "alert", "data-key": "problem" }, this.problem));
     if (order) {
-      parts.push(this.actions(order), this.amend.form(order), facts(order), timeline(order, this.events), quotesOf(order, this.events, this.quotes), transaction(order), this.links(),
-        raw(this.events, this.rawOpen, (open) => (this.rawOpen = open)));
+      parts.push(this.actions(order), this.amend.form(order), facts(order), timeline(order, this.events), quotesOf(order, this.events, this.quotes), transaction(order), this.links(), raw(this.events));
     }
-    const focused = box.contains(document.activeElement) ? document.activeElement.id : "";
-    box.replaceChildren(...parts.filter(Boolean));
-    // Redrawn with every event: the keyboard focus stays where it was.
-    if (focused) ($(focused) ?? box).focus({ preventScroll: true });
+    patch(box, parts);
   }
 
   actions(order) {
     const buttons = [];
     if (order.parked && may("admin")) {
       for (const [name, act] of Object.entries(PARKED_ACTS)) buttons.push(el("button", { type: "button", id: `parked-${name}`, class: act.danger ? "plain danger" : "plain", title: act.text, onclick: () => unpark(this.id, name) }, `${act.label}…`));
-    } else if (CANCELLABLE.has(order.status) && !order.parked && may("cancel")) {
-      const button = el("button", { type: "button", id: "cancel", class: "plain danger", onclick: () => this.cancel(button) }, "Cancel order");
-      buttons.push(button);
+    } else if (!order.parked) {
+      if (CANCELLABLE.has(order.status) && may("cancel")) buttons.push(el("button", { type: "button", id: "cancel", class: "plain danger", disabled: cancelling.has(this.id), onclick: () => this.cancel() }, "Cancel order"));
       if (this.amend.offered(order)) buttons.push(el("button", { type: "button", id: "amend", class: "plain", "aria-expanded": String(this.amend.open), onclick: () => this.toggle() }, "Amend"));
     }
     const why = order.parked ? el("p", { class: "trouble-note" }, `Parked: ${order.parkedDetail ?? order.parked}. ${may("admin") ? "It waits for one of these." : "It waits for an operator."}`) : "";
-    return buttons.length || why ? el("div", {}, why, el("div", { class: "actions" }, buttons)) : null;
+    return buttons.length || why ? el("div", { "data-key": "actions" }, why, el("div", { class: "actions" }, buttons)) : null;
   }
 
   toggle() {
@@ -126,19 +124,17 @@ export class OrderView {
     if (this.amend.open) $("amend-price")?.focus();
   }
 
-  async cancel(button) {
-    button.disabled = true;
-    try {
-      await api.cancel(this.id);
-      announce("The order is cancelled");
-    } catch (error) {
-      this.problem = error.code === "too-late" ? "Too late: the transaction was sent before." : error.message;
-      this.draw();
-    }
+  async cancel() {
+    const id = this.id;
+    const problem = await cancel(id).then(() => "", refusal);
+    if (this.id !== id) return;
+    this.problem = problem;
+    if (!problem) announce("The order is cancelled");
+    this.draw();
   }
 
   links() {
     if (!this.chain) return null;
-    return el("div", {}, el("h3", {}, "Hash chain"), el("p", { id: "chain", class: this.chain.sound === false ? "error" : "hint" }, this.chain.text));
+    return el("div", { "data-key": "chain" }, el("h3", {}, "Hash chain"), el("p", { id: "chain", class: this.chain.sound === false ? "error" : "hint" }, this.chain.text));
   }
 }

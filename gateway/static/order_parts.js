@@ -7,7 +7,7 @@ import {
 } from "./events.js";
 import { explained as reason, sentence } from "./explain.js";
 import { grouped } from "./money.js";
-import { figure } from "./numbers.js";
+import { count, figure } from "./numbers.js";
 import { explained, quoteList, warningList } from "./quotes.js";
 import { ENDED } from "./store.js";
 import { ago, at, duration } from "./times.js";
@@ -15,14 +15,14 @@ import { beside } from "./usd.js";
 
 const DETAILS = {
   [OrderRouted]: (f, o) => [`${f.dex}, `, figure(f.amountOut, o.tokenOut), ", at least ", figure(f.minAmountOut)],
-  [OrderTriggered]: (f) => [`${f.cause} at ${f.dex}, price `, figure(f.price), `, slot ${f.slot}`],
-  [OrderConfirmed]: (f, o) => [figure(f.amountOut, o.tokenOut), " at ", figure(f.executedPrice), `, slot ${f.slot}`],
-  [TransactionBuilt]: (f) => `attempt ${f.attempt}, valid until height ${f.lastValidHeight}`,
+  [OrderTriggered]: (f) => [`${f.cause} at ${f.dex}, price `, figure(f.price), `, slot ${count(f.slot)}`],
+  [OrderConfirmed]: (f, o) => [figure(f.amountOut, o.tokenOut), " at ", figure(f.executedPrice), `, slot ${count(f.slot)}`],
+  [TransactionBuilt]: (f) => `attempt ${f.attempt}, valid until height ${count(f.lastValidHeight)}`,
   [TransactionSubmitted]: (f) => `attempt ${f.attempt}`,
   [AttemptFailed]: (f) => [`${f.stage}: `, reason(f.error), f.detail ? ` ${f.detail}` : ""],
   [TransactionInDoubt]: (f) => [reason(f.reason), f.detail ? ` ${f.detail}` : ""],
   [OrderAmended]: (f) => (f.targetPrice ? ["target ", figure(f.targetPrice)] : ""),
-  [OrderArmed]: (f) => `from slot ${f.slot}`,
+  [OrderArmed]: (f) => `from slot ${count(f.slot)}`,
   [OrderParked]: (f) => `${f.stage ? `${f.stage}: ` : ""}${f.reason}`,
 };
 
@@ -50,7 +50,7 @@ export function facts(order) {
   ];
   const shown = rows.filter(([, value]) => value);
   const lines = shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
-  return el("div", {}, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines), warningList(order.warnings));
+  return el("div", { "data-key": "facts" }, el("h3", {}, "Terms and outcome"), el("dl", { class: "facts num" }, lines), warningList(order.warnings));
 }
 
 export function timeline(order, events) {
@@ -59,16 +59,16 @@ export function timeline(order, events) {
     const took = before === null ? "" : ` +${duration(Date.parse(frame.timestamp) - before)}`;
     before = Date.parse(frame.timestamp);
     const detail = DETAILS[frame.event]?.(frame, order) ?? (frame.reason ? sentence(frame.reason) : "");
-    return el("li", { class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took, " ", asItWas(frame))), detail ? el("small", { title: frame.reason }, detail) : "");
+    return el("li", { "data-key": frame.position, class: frame.status }, el("div", { class: "line" }, LABELS[frame.event] ?? frame.event, el("span", { class: "when num" }, at(frame.timestamp), took, " ", asItWas(frame))), detail ? el("small", { title: frame.reason }, detail) : "");
   });
   const [first, last] = [events[0], events.at(-1)];
   // An open order has waited until now, not until its last event.
   const whole = !first ? "" : ENDED.has(order.status) ? ` · ${duration(Date.parse(last.timestamp) - Date.parse(first.timestamp))} in all` : [" · last step ", ago(last.timestamp)];
-  return el("div", {}, el("h3", {}, "Timeline", whole), el("ol", { class: "steps", id: "steps" }, steps));
+  return el("div", { "data-key": "timeline" }, el("h3", {}, "Timeline", whole), el("ol", { class: "steps", id: "steps" }, steps));
 }
 
 /** To the audit view: the order after this event. */
-const asItWas = ({ orderId, position }) => el("a", { class: "moment", href: `#/audit/${orderId}/${position}`, title: `The order as it was here, at position ${position}`, "aria-label": `As it was at position ${position}` }, "as it was");
+const asItWas = ({ orderId, position }) => el("a", { class: "moment", href: `#/audit/${orderId}/${position}`, title: `The order as it was here, at position ${count(position)}`, "aria-label": `As it was at position ${count(position)}` }, "as it was");
 
 /** The newest recorded quotes; `now`: those of now, for an order that failed without any. */
 export function quotesOf(order, events, now) {
@@ -81,17 +81,16 @@ export function quotesOf(order, events, now) {
 export function transaction(order) {
   const signature = order.txHash ?? order.signature;
   if (!signature) return null;
-  const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async () => { await navigator.clipboard.writeText(signature); announce("Copied"); copy.textContent = "Copied"; } }, "Copy signature");
+  const copy = el("button", { type: "button", id: "copy", class: "plain", onclick: async ({ currentTarget: button }) => { await navigator.clipboard.writeText(signature); announce("Copied"); button.textContent = "Copied"; } }, "Copy signature");
   // Only a link: the page itself sends requests to its gateway only.
   const look = order.explorerUrl && el("a", { class: "plain", id: "explorer", href: order.explorerUrl, target: "_blank", rel: "noopener noreferrer" }, "Open in the explorer");
-  return el("div", {}, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
+  return el("div", { "data-key": signature }, el("h3", {}, "Transaction"), el("p", { class: "mono", id: "signature" }, signature),
     ...costs(order).map((text) => el("p", { class: "hint" }, text)), el("div", { class: "actions" }, copy, look || ""));
 }
 
-export function raw(events, open, opened) {
-  const list = events.map((frame) => el("div", {}, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
-  const box = el("details", { open, ontoggle: () => opened(box.open) }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${events.length})`), list);
-  return box;
+export function raw(events) {
+  const list = events.map((frame) => el("div", { "data-key": frame.position }, el("p", { class: "mono quiet" }, `#${frame.position} ${frame.event} v${frame.version} · hash ${frame.hash}`), el("pre", { tabindex: "0" }, JSON.stringify(frame, null, 2))));
+  return el("details", { "data-key": "raw" }, el("summary", { id: "raw-summary" }, `Raw events and hashes (${events.length})`), list);
 }
 
 // With amountIn and amountOut all that an order changed in the wallet.

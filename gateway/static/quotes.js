@@ -41,7 +41,7 @@ function line(quote, won, value, unit, late, length) {
   const name = legs.length > 1 ? `${legs.length} legs` : legs[0]?.family ?? quote.dex;
   const impact = impactOf(quote);
   const path = legs.length > 1 ? legs.map((leg) => `${grouped(leg.amountIn)} ${leg.tokenIn} → ${grouped(leg.amountOut)} ${leg.tokenOut} at ${leg.family}`).join("; ") : "";
-  return el("div", { class: `quote${won ? " won" : ""}`, role: "listitem" },
+  return el("div", { "data-key": quote.pool || quote.dex, class: `quote${won ? " won" : ""}`, role: "listitem" },
     el("span", {}, el("span", { class: "name" }, name), won ? el("span", { class: "tag" }, " Best") : ""), figure(value, unit, true),
     path ? el("small", { class: "wide" }, path) : "",
     el("small", { class: "wide num" }, el("span", { class: `impact ${severity(impact)}`, title: `${quote.priceImpactBps ?? "0"} bps` }, `impact ${percent(impact)}`), won ? "" : ` · ${(late / 100).toFixed(2)} bps behind`), bar(length(late)));

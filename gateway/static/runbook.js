@@ -59,7 +59,7 @@ export const toAlert = (alert, text = alert) => (alert in RUNBOOK ? el("a", { cl
 export function reasonTable(seen) {
   const rows = Object.entries(seen.reasons ?? {}).map(([part, text]) => {
     const alert = alertOf(seen, part);
-    return el("tr", {}, el("th", { scope: "row" }, part), el("td", {}, text), el("td", {}, alert ? toAlert(alert) : ""), el("td", {}, ACTIONS[seen.codes?.[part]] ?? RUNBOOK[alert]?.[1] ?? OTHERWISE));
+    return el("tr", { "data-key": part }, el("th", { scope: "row" }, part), el("td", {}, text), el("td", {}, alert ? toAlert(alert) : ""), el("td", {}, ACTIONS[seen.codes?.[part]] ?? RUNBOOK[alert]?.[1] ?? OTHERWISE));
   });
   return rows.length ? table("stack", ["Part", "What is wrong", "Alert", "What to do"], rows) : null;
 }

@@ -3,7 +3,7 @@
 // asked in several requests.
 
 import * as api from "./api.js";
-import { $ } from "./dom.js";
+import { $, disable } from "./dom.js";
 import { ORDER_TYPES } from "./order_types.js";
 import { FLAGS, startOf, STATUSES } from "./statuses.js";
 
@@ -62,7 +62,7 @@ export class ServerSearch {
   offer(few, active) {
     const offered = this.store.partial && (few || active);
     $("older-box").hidden = !offered;
-    $("older").disabled = this.busy || this.waiting?.length === 0;
+    disable($("older"), this.busy || this.waiting?.length === 0);
     if (!offered || !active || this.waiting || this.busy || this.planned === this.turn) return;
     this.planned = this.turn;
     this.timer = setTimeout(() => this.read(), TYPING_MS);
@@ -90,7 +90,7 @@ export class ServerSearch {
       [this.busy, this.waiting] = [false, asked];
       this.status(error.code === "unknown-order" ? "The server has no such order." : error.message);
     }
-    $("older").disabled = this.waiting.length === 0;
+    disable($("older"), this.waiting.length === 0);
   }
 
   async page(request, cursor) {

@@ -15,6 +15,9 @@ export const may = (scope) => Boolean(known) && (known.scopes.includes(scope) ||
 /** Whether a scope is known to be missing. */
 export const denied = (scope) => Boolean(known) && !may(scope);
 
+/** Asks whether the key is valid still: a tab that shares the stream of another asks nothing else. */
+export const check = () => api.session().catch(() => {});
+
 /** Reads the session again and again until the gateway answers. */
 export async function load() {
   for (;;) {

@@ -89,6 +89,11 @@ export class SharedFeed {
     return true;
   }
 
+  /** Looks at once whether the gateway can be reached. */
+  hurry() {
+    if (this.feed && !this.feed.stopped) this.feed.hurry();
+  }
+
   pass(block) {
     if (this.replaced()) return;
     if (!block.data && !block.id) return;

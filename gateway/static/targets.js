@@ -10,26 +10,27 @@ import { percent, short } from "./numbers.js";
 import { targetOf } from "./order_types.js";
 import { may } from "./session.js";
 
-const MOST = 30;
+export const MOST = 30; // lines
 const DIGITS = 6;
 const HALF_PERCENT = 50; // hundredths of a percent
 const STEPS = { ArrowUp: 10, ArrowDown: -10, PageUp: 100, PageDown: -100 }; // hundredths of a percent
 const HANDLE = 14; // px that a line can be gripped by
 
 /**
- * [{y, price, order, reversed}] of the orders of a pair. An order of the opposite direction is
- * `reversed`: its target is shown as tokenOut for one tokenIn of the chart.
+ * [{y, price, order, reversed}] of the orders of a pair, the nearest to `market` first. An order of
+ * the opposite direction is `reversed`: its target is shown as tokenOut for one tokenIn of the chart.
  */
-export function targets(orders, tokenIn, tokenOut) {
+export function targets(orders, tokenIn, tokenOut, market) {
   const levels = [];
   for (const order of orders) {
     const reversed = order.tokenIn === tokenOut && order.tokenOut === tokenIn;
     const target = targetOf(order);
-    if (!target || !(reversed || (order.tokenIn === tokenIn && order.tokenOut === tokenOut)) || levels.length === MOST) continue;
+    if (!target || !(reversed || (order.tokenIn === tokenIn && order.tokenOut === tokenOut))) continue;
     const price = reversed ? inverse(target) : target;
     levels.push({ price, y: approximate(price), order, reversed });
   }
-  return levels;
+  const far = ({ y }) => Math.abs(y - market);
+  return levels.sort((a, b) => far(a) - far(b) || (a.order.orderId < b.order.orderId ? -1 : 1));
 }
 
 /** "Sell 2 SOL at 153.72"; the other direction buys what the chart prices. */
@@ -40,8 +41,8 @@ export class Targets {
   constructor(redraw, market) {
     this.redraw = redraw;
     this.market = market;
-    this.moving = null; // {level, price, draw} while a line is not where its order is
-    this.held = false; // whether the pointer holds a line: another chart would take it away
+    this.moving = null; // {level, price} while a line is not where its order is
+    this.held = false; // whether the pointer holds a line: a redraw would move it
   }
 
   get busy() {
@@ -55,51 +56,53 @@ export class Targets {
     const name = svg("text", { class: "tick level-name", x: scale.left + 4, y: beside(place, scale) }, nameOf(level, level.price));
     const parts = [svg("line", { class: "level", x1: scale.left, x2: scale.right, y1: 0, y2: 0 }), name];
     if (!movable) return svg("g", { transform: `translate(0 ${place})` }, parts);
-    const group = svg("g", {
+    const act = (handler) => (event) => handler(event.currentTarget, event);
+    const move = (group, price) => this.move(group, level, scale, price);
+    return svg("g", {
+      onpointermove: (event) => event.stopPropagation(), // the values under the pointer would cover the line
+      onpointerenter: act((group) => group.ownerSVGElement.dispatchEvent(new Event("pointerleave"))),
+      onpointerdown: act((group, event) => this.hold(group, event, scale, move)),
+      onkeydown: act((group, event) => this.key(event, level, (price) => move(group, price))),
+      onblur: () => setTimeout(() => this.moving?.level.order.orderId === level.order.orderId && !this.asking && this.reset(), 0),
       class: "target", transform: `translate(0 ${place})`, tabindex: "0", role: "slider", "data-order": level.order.orderId, "aria-orientation": "vertical", "aria-valuemin": scale.value(scale.bottom), "aria-valuemax": scale.value(scale.top),
       "aria-label": `Target of the limit order ${nameOf(level, level.price)}`, "aria-valuenow": level.y, "aria-valuetext": short(level.price),
     }, svg("rect", { class: "grip-area", x: scale.left, width: scale.right - scale.left, y: -HANDLE / 2, height: HANDLE }), ...parts,
     svg("rect", { class: "grip", x: scale.right - 22, width: 22, y: -7, height: 14, rx: 4 }), svg("path", { class: "grip-lines", d: `M${scale.right - 16},-2 h10 M${scale.right - 16},2 h10` }), svg("title", {}, "Drag, or use the arrow keys and Enter, to amend the target"));
-    this.bind(group, name, level, scale);
-    return group;
   }
 
-  bind(group, name, level, scale) {
-    const draw = (price) => {
-      const y = Math.min(scale.bottom, Math.max(scale.top, scale.y(approximate(price))));
-      const far = this.far(price);
-      group.setAttribute("transform", `translate(0 ${y})`);
-      name.setAttribute("y", beside(y, scale));
-      group.setAttribute("aria-valuenow", approximate(price));
-      group.setAttribute("aria-valuetext", `${short(price)}${far}`);
-      name.textContent = nameOf(level, price) + far;
+  /** Draws a line at a price where its order is not yet. */
+  move(group, level, scale, price) {
+    this.moving = { level, price };
+    const y = Math.min(scale.bottom, Math.max(scale.top, scale.y(approximate(price))));
+    const far = this.far(price);
+    const name = group.querySelector(".level-name");
+    group.classList.add("moving");
+    group.setAttribute("transform", `translate(0 ${y})`);
+    group.setAttribute("aria-valuenow", approximate(price));
+    group.setAttribute("aria-valuetext", `${short(price)}${far}`);
+    name.setAttribute("y", beside(y, scale));
+    name.textContent = nameOf(level, price) + far;
+  }
+
+  /** Follows the pointer until it lets the line go. */
+  hold(group, event, scale, move) {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    group.focus();
+    group.setPointerCapture(event.pointerId);
+    this.held = true;
+    group.classList.add("held");
+    const follow = ({ clientY }) => move(group, priceAt(scale, clientY - group.ownerSVGElement.getBoundingClientRect().top));
+    const end = () => {
+      group.removeEventListener("pointermove", follow);
+      group.onpointerup = group.onlostpointercapture = null;
+      group.classList.remove("held");
+      this.held = false;
+      if (this.moving) this.amend();
+      else this.redraw();
     };
-    const move = (price) => {
-      this.moving = { level, price, draw };
-      group.classList.add("moving");
-      draw(price);
-    };
-    // The values under the pointer would cover the line.
-    group.addEventListener("pointermove", (event) => event.stopPropagation());
-    group.addEventListener("pointerenter", () => group.ownerSVGElement.dispatchEvent(new Event("pointerleave")));
-    group.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      event.preventDefault();
-      group.focus();
-      group.setPointerCapture(event.pointerId);
-      this.held = true;
-      group.classList.add("held");
-      group.onpointermove = ({ clientY }) => move(priceAt(scale, clientY - group.ownerSVGElement.getBoundingClientRect().top));
-      group.onpointerup = group.onlostpointercapture = () => {
-        group.onpointermove = group.onpointerup = group.onlostpointercapture = null;
-        group.classList.remove("held");
-        this.held = false;
-        if (this.moving) this.amend();
-        else this.redraw();
-      };
-    });
-    group.addEventListener("keydown", (event) => this.key(event, level, move));
-    group.addEventListener("blur", () => setTimeout(() => this.moving?.level === level && !this.asking && this.reset(), 0));
+    group.addEventListener("pointermove", follow);
+    group.onpointerup = group.onlostpointercapture = end;
   }
 
   key(event, level, move) {

@@ -57,10 +57,9 @@ async def test_a_position_is_entered_and_stepped_through_by_keyboard(
     await page.until(f"{POSITION} === '{events[1]['position']}' && {BADGE} === 'routing'")
     await page.press("Enter")
     await page.until(f"{POSITION} === '{events[2]['position']}' && {BADGE} === 'building'")
-    await page.click("#audit-back")
-    await page.until(f"{BADGE} === 'routing'")
-    await page.click("#audit-newest")
-    await page.until(f"{BADGE} === 'confirmed'")
+    for button, status in (("#audit-back", "routing"), ("#audit-newest", "confirmed")):
+        await page.click(button)
+        await page.until(f"{BADGE} === '{status}'")
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "1.5", "abc", "1e3", "99999999999999"])

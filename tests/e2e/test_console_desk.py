@@ -53,11 +53,16 @@ async def test_a_stopped_gateway_does_not_look_live(engine: Engine, page: Page) 
 
 
 async def test_quotes_of_a_gateway_that_stops_to_answer_are_greyed(page: Page) -> None:
+    await page.click("input[value=limit] + span")
     await page.type("#amount", "1.5")
     await page.until("document.querySelector('#outcome strong')")
+    chip = "document.querySelector('#target-chips button').disabled"
+    await page.until(f"!{chip}")
     await page.tab.route("**/api/quotes?*", lambda _: None)  # no answer
     await page.until("document.getElementById('form').classList.contains('stale')")
     assert await page.eval("getComputedStyle(document.getElementById('quotes')).opacity") == "0.4"
+    # No target is set from an old price.
+    await page.until(f"{chip} && document.getElementById('target-market').textContent === ''")
 
 
 async def test_a_wrong_key_is_told_and_a_good_one_can_sign_out(

@@ -182,9 +182,13 @@ async def test_a_search_that_the_server_refuses_can_be_repeated(
 async def test_menus_close_with_escape_and_elsewhere(page: Page) -> None:
     await page.until(LIVE)
     opened = "document.querySelectorAll('details.menu[open], details.more[open]').length"
-    await page.click("#menu > summary")
-    await page.until(f"{opened} === 1")
-    await page.click("#status-menu > summary")
-    await page.until(f"{opened} === 1 && document.getElementById('status-menu').open")
-    await page.click("#orders-title")
-    await page.until(f"{opened} === 0")
+    for clicked, state in (
+        ("#menu > summary", f"{opened} === 1"),
+        (
+            "#status-menu > summary",
+            f"{opened} === 1 && document.getElementById('status-menu').open",
+        ),
+        ("#orders-title", f"{opened} === 0"),
+    ):
+        await page.click(clicked)
+        await page.until(state)

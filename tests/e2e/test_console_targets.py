@@ -48,8 +48,11 @@ async def amended(engine: Engine, order_id: str) -> str:
     return str(order["targetPrice"])
 
 
-async def grip(page: Page, order_id: str) -> tuple[float, float]:
-    """Holds a line with the mouse. A chart drawn before the press puts it elsewhere: again then."""
+async def gripped(engine: Engine, page: Page, order_id: str) -> tuple[str, float, float]:
+    """Holds a line with the mouse: its target, and where it is held.
+
+    A chart that is drawn before the press has it elsewhere: again then.
+    """
     box = f"{line(order_id)}.querySelector('.grip').getBoundingClientRect().toJSON()"
     for _ in range(20):
         at = await page.eval(box)
@@ -57,17 +60,28 @@ async def grip(page: Page, order_id: str) -> tuple[float, float]:
         await page.tab.mouse.move(x, y)
         await page.tab.mouse.down()
         if await page.eval(f"{line(order_id)}.classList.contains('held')"):
-            return x, y
+            return await amended(engine, order_id), x, y
         await page.tab.mouse.up()
     raise AssertionError("the line cannot be held")
+
+
+async def until_amended(engine: Engine, order_id: str) -> None:
+    def told() -> bool:
+        return any(f["event"] == "OrderAmended" and f["orderId"] == order_id for f in engine.frames)
+
+    await engine.until(told)
+
+
+async def pressed(page: Page, *keys: str) -> None:
+    for key in keys:
+        await page.press(key)
 
 
 async def test_a_dragged_target_is_amended_after_a_question(
     engine: Engine, page: Page, target: str
 ) -> None:
-    before = await amended(engine, target)
-    x, y = await grip(page, target)
-    # A chart that is drawn between press and motion would take the line away.
+    before, x, y = await gripped(engine, page, target)
+    # A redraw between press and motion would move the line.
     await page.eval(f"{RANGE}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
     await page.tab.mouse.move(x, y - 12, steps=4)
     await page.until(f"{line(target)}.classList.contains('moving')")
@@ -77,8 +91,7 @@ async def test_a_dragged_target_is_amended_after_a_question(
     assert await page.barriers() == []
     await page.click("#ask-yes")
     await page.until(f"!{ASK}")
-    await engine.until(lambda: any(f["event"] == "OrderAmended" and f["orderId"] == target
-                                   for f in engine.frames))  # fmt: skip
+    await until_amended(engine, target)
     after = await amended(engine, target)
     assert float(after) > float(before)
     await page.until(f"{value(target)} === {json.dumps(after)}")
@@ -87,8 +100,7 @@ async def test_a_dragged_target_is_amended_after_a_question(
 async def test_a_target_that_is_left_alone_returns_to_its_place(
     engine: Engine, page: Page, target: str
 ) -> None:
-    before = await amended(engine, target)
-    x, y = await grip(page, target)
+    before, x, y = await gripped(engine, page, target)
     await page.tab.mouse.move(x, y - 12, steps=4)
     await page.tab.mouse.up()
     await page.until(ASK)
@@ -102,28 +114,23 @@ async def test_a_target_is_amended_with_the_keyboard_alone(
 ) -> None:
     before = await amended(engine, target)
     await page.eval(f"{line(target)}.focus()")
-    await page.press("ArrowUp")
-    await page.press("PageUp")
+    await pressed(page, "ArrowUp", "PageUp")
     await page.until(f"{value(target)}.includes('from the market')")
     await page.press("Escape")
     await page.until(f"{value(target)} === {json.dumps(before)}")
     # The focus stays on the line, though the chart was drawn again.
     await page.until(f"document.activeElement === {line(target)}")
     # Far below the market it would execute at once: the question warns of it.
-    for _ in range(8):
-        await page.press("PageDown")
-    await page.press("Enter")
+    await pressed(page, *["PageDown"] * 8, "Enter")
     await page.until(f"{ASK} && {TEXT}.includes('executes at once')")
     await page.press("Escape")
     await page.until(f"!{ASK} && {value(target)} === {json.dumps(before)}")
     await page.until(f"document.activeElement === {line(target)}")
-    await page.press("ArrowUp")
-    await page.press("Enter")
+    await pressed(page, "ArrowUp", "Enter")
     await page.until(ASK)
     await page.press("Enter")
     await page.until(f"!{ASK}")
-    await engine.until(lambda: any(f["event"] == "OrderAmended" and f["orderId"] == target
-                                   for f in engine.frames))  # fmt: skip
+    await until_amended(engine, target)
     expected = float(before) * 1.001
     assert float(await amended(engine, target)) == pytest.approx(expected, rel=1e-4)
 
@@ -137,8 +144,7 @@ async def test_an_order_that_changed_meanwhile_is_not_amended(
 
     await page.tab.route(f"**/api/orders/{target}", conflict)
     await page.eval(f"{line(target)}.focus()")
-    await page.press("ArrowUp")
-    await page.press("Enter")
+    await pressed(page, "ArrowUp", "Enter")
     await page.until(ASK)
     await page.press("Enter")
     await page.until("document.getElementById('toasts').textContent.includes('was not amended')")
@@ -169,13 +175,11 @@ async def test_an_order_of_the_other_direction_is_a_line_in_the_prices_of_the_ch
     shown = float(await page.eval(value(order_id)))
     assert shown == pytest.approx(price, rel=1e-4)
     await page.eval(f"{line(order_id)}.focus()")
-    await page.press("PageDown")
-    await page.press("Enter")
+    await pressed(page, "PageDown", "Enter")
     await page.until(f"{ASK} && {TEXT}.includes('SOL for one USDC')")
     await page.press("Enter")
     await page.until(f"!{ASK}")
-    await engine.until(lambda: any(f["event"] == "OrderAmended" and f["orderId"] == order_id
-                                   for f in engine.frames))  # fmt: skip
+    await until_amended(engine, order_id)
     # A lower price of the chart is a higher target of the order: it wants more SOL.
     assert float(await amended(engine, order_id)) == pytest.approx(1 / (price * 0.99), rel=1e-4)
     await engine.http.delete(f"{engine.url}/api/orders/{order_id}")

@@ -11,7 +11,6 @@ from playwright.async_api import Browser, Route
 from events.order.order_types import ORDER_TYPES
 from tests.support.processes.browser import LIVE, Page, opened
 from tests.support.processes.engine_up import Engine
-from tests.support.waits import until
 
 STATUS = "document.querySelector('#order .badge')?.textContent"
 OUTCOME = "(document.querySelector('#outcome strong')?.textContent ?? '')"
@@ -35,6 +34,21 @@ async def quoted(page: Page, change: Any) -> None:
         await route.fulfill(response=response, json=change(await response.json()))
 
     await page.tab.route("**/api/quotes?*", answer)
+
+
+async def refused_then_accepted(page: Page, title: str) -> None:
+    """Submits twice: the question, which has this title, is answered with no, then with yes."""
+    for answer in ("#ask-no", "#ask-yes"):
+        await page.click("#submit")
+        await page.until("document.getElementById('ask-dialog').open")
+        assert title in await page.eval(text("ask-title"))
+        assert await page.barriers() == []
+        assert await page.eval("location.hash") in ("", "#/")
+        await page.click(answer)
+        if answer == "#ask-no":
+            await page.until(f"!document.getElementById('ask-dialog').open && !{DISABLED}")
+            assert await page.eval("location.hash") in ("", "#/")
+    await page.until("location.hash.startsWith('#/orders/')")
 
 
 async def test_the_form_stays_while_an_order_is_open(engine: Engine, page: Page) -> None:
@@ -120,18 +134,10 @@ async def test_a_high_price_impact_is_coloured_and_confirmed(
     assert await page.eval("document.getElementById('impact').className") == (
         f"hint num impact {kind}"
     )
-    await page.click("#submit")
     if kind == "bad":
-        await page.until("document.getElementById('ask-dialog').open")
-        assert "9.13 %" in await page.eval(text("ask-title"))
-        assert await page.barriers() == []
-        await page.click("#ask-no")
-        await page.until(f"!{DISABLED}")
-        assert await page.eval("location.hash") in ("", "#/")
-        await page.click("#submit")
-        await page.until("document.getElementById('ask-dialog').open")
-        await page.click("#ask-yes")
-    await page.until("location.hash.startsWith('#/orders/')")
+        return await refused_then_accepted(page, "9.13 %")
+    await page.click("#submit")
+    return await page.until("location.hash.startsWith('#/orders/')")
 
 
 async def test_a_target_is_set_from_the_market(engine: Engine, page: Page) -> None:
@@ -271,15 +277,9 @@ async def test_the_chart_has_axes_a_past_executions_and_targets(engine: Engine, 
     await page.until(f"{many % 'path.line'} === 2 && {many % '.line-name'} === 2")
     await page.until(f"{many % '.tick'} > 6 && {many % '.dot-mark'} > 0")
     await page.until(f"{many % '.level'} > 0")
-
-    async def tip_has_both_lines() -> bool:
-        # A new price draws the chart again, without the tip: the pointer moves again.
-        await page.tab.hover(f"{chart} svg", position={"x": 400, "y": 100})
-        await page.tab.hover(f"{chart} svg", position={"x": 401, "y": 101})
-        tip = "document.querySelector('#market-prices .tip:not([hidden])')"
-        return bool(await page.eval(f"{tip}?.querySelectorAll('span').length === 2"))
-
-    await until(tip_has_both_lines)
+    await page.tab.hover(f"{chart} svg", position={"x": 400, "y": 100})
+    tip = "document.querySelector('#market-prices .tip:not([hidden])')"
+    await page.until(f"{tip}?.querySelectorAll('span').length === 2")
     await page.until("document.querySelectorAll('#market-depth path.line').length >= 2")
     # A later visit shows what the gateway has kept.
     pair = "/api/prices/history?tokenIn=SOL&tokenOut=USDC"
@@ -293,14 +293,5 @@ async def test_the_chart_has_axes_a_past_executions_and_targets(engine: Engine, 
 async def test_a_market_order_without_a_quote_is_placed_after_a_question(page: Page) -> None:
     await page.tab.route("**/api/quotes?*", lambda route: route.abort())
     await page.type("#amount", "1.5")
-    await page.click("#submit")
-    await page.until("document.getElementById('ask-dialog').open")
-    assert "No quote now" in await page.eval(text("ask-title"))
-    await page.click("#ask-no")
-    await page.until(f"!{DISABLED}")
-    assert await page.eval("location.hash") in ("", "#/")
-    await page.click("#submit")
-    await page.until("document.getElementById('ask-dialog').open")
-    await page.click("#ask-yes")
-    await page.until("location.hash.startsWith('#/orders/')")
+    await refused_then_accepted(page, "No quote now")
     page.errors = [error for error in page.errors if "net::ERR_" not in error]
