@@ -127,6 +127,7 @@ CASES = [
         over_after_s=WINDOW_S,
         fires_at_s=6 * 60,
     ),
+    Case("ClockSkewed", gauge("oee_clock_ahead_seconds", "-2", "0.1"), value="2s"),
     Case("WalletShort", gauge("oee_wallet_lamports", "49999999", "50000000")),
     Case("MethodNotServed", counter('oee_rpc_unserved_total{method="getBlocks"}', 1),
          {"method": "getBlocks"}, over_after_s=WINDOW_S, fires_at_s=3 * 60),
@@ -140,7 +141,7 @@ def seconds(text: str) -> int:
 def expanded(template: str, case: Case) -> str:
     for name, value in case.labels.items():
         template = re.sub(rf"{{{{ \$labels\.{name} }}}}", value, template)
-    return template.replace("{{ $value }}", case.value)
+    return re.sub(r"{{ \$value( \| \w+)? }}", case.value, template)
 
 
 def promtool_test(case: Case) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ALLOWED = {
     "engine/telemetry/logging.py": "lines of this machine",
     "events/ids.py": "ids that nothing is judged by; orders have a time of the caller's",
     "events/telemetry/server_clock.py": "compares the clocks",
+    "gateway/backends/hung_processes.py": "the times of files on this machine",
     "stages/venues/solana/rpc/node.py": "an answer without a Date",
 }
 WALL = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
