@@ -68,7 +68,10 @@ async def asked(crew: ChainCrew, order_id: str) -> None:
 
 
 async def submitted(crew: ChainCrew, number: int = 1, **fields: Any) -> list[str]:
-    """Orders that are recorded as sent."""
+    """Orders that are recorded as sent, with a blockhash of the chain as it is now: a fork may have
+    dropped the one that was fetched ahead.
+    """
+    crew.chain()._blockhashes._until_s = 0.0
     ids = [await crew.order("SOL", "USDC", SOL, **fields) for _ in range(number)]
     await crew.until(lambda: {crew.statuses().get(i) for i in ids} == {"submitted"})
     return ids
