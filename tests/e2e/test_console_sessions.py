@@ -62,7 +62,7 @@ async def ended(gateway: Served, key: IssuedKey, how: str, clock: pytest.MonkeyP
     elif how == "rotated":
         await api_keys.rotate(gateway.log, key.key.id, 0, "ann")
     else:
-        clock.setattr(auth, "_now_us", lambda: int((time.time() + 2 * HOUR_S) * 1e6))
+        clock.setattr(auth, "server_now_us", lambda: int((time.time() + 2 * HOUR_S) * 1e6))
 
 
 @pytest.mark.parametrize("how", ["revoked", "rotated", "expired"])

@@ -113,7 +113,9 @@ async def test_an_order_in_doubt_is_listed_and_closed_once_nothing_can_land(
         )  # fmt: skip
         [finding] = [finding async for finding in waiting.look(SecretUrl(database_url))]
         assert (finding.status, finding.mend) == ("warning", "engine doubts list")
-        assert finding.detail == "the outcome of 1 sent order is unknown"
+        assert finding.detail.startswith(
+            "the outcome of 1 sent order is unknown, of the oldest since"
+        )
 
         async def closed() -> bool:
             code, _, err = await engine(

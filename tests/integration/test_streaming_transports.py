@@ -130,7 +130,7 @@ async def test_an_open_stream_ends_with_its_key_and_others_continue(
 ) -> None:
     later_us = 0
     monkeypatch.setattr(
-        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+        "gateway.middleware.auth.server_now_us", lambda: time.time_ns() // 1000 + later_us
     )
     async with served(redis_url, keys_required=True) as gateway:
         ends_us = time.time_ns() // 1000 + 3_600_000_000
@@ -164,7 +164,7 @@ async def test_the_old_secret_of_a_rotated_key_is_good_for_its_grace_and_no_long
 ) -> None:
     later_us = 0
     monkeypatch.setattr(
-        "gateway.middleware.auth._now_us", lambda: time.time_ns() // 1000 + later_us
+        "gateway.middleware.auth.server_now_us", lambda: time.time_ns() // 1000 + later_us
     )
     async with served(redis_url, keys_required=True) as gateway:
         headers = await key(gateway, "me")
