@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+CANCELLED_AGAIN_S = 1.0
+
 
 @contextlib.asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -15,5 +17,7 @@ async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        # More than once: aiohttp loses a cancellation where closing a socket raises another error.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCELLED_AGAIN_S)

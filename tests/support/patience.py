@@ -35,6 +35,7 @@ BOUNDS = {
     "gateway.api.cancel_amend": ("ACT_S", "LOAD_S", "SEARCH_S"),
     "gateway.api.admin": ("ACT_S", "VIEW_S"),
     "gateway.api.audits": ("STATE_S", "TURN_S"),
+    "gateway.api.parked": ("ACT_S", "LOAD_S", "RECORD_S"),
     "gateway.api.quotes": ("QUOTES_S",),
     "gateway.backends.engine_status": ("ARCHIVE_S",),
     "gateway.backends.health": ("ASK_S",),

@@ -13,6 +13,8 @@ from tests.support.patience import BOUNDS, DEFAULTS
 ROOT = Path(__file__).parents[2]
 ROOMS = ("events", "gateway", "projections")
 TIMERS = ("asyncio.timeout", "asyncio.timeout_at", "asyncio.wait_for")
+BOUNDED = ("logged", "reading_log", "writing_log", "self._done")
+"""Functions of the gateway that take such a bound by its place."""
 OWN_BOUNDS = {
     ("gateway.app", "SHUTDOWN_S"): "ends connections of a gateway that stops",
     ("gateway.streaming.sse", "SHUTDOWN_S"): "ends connections of a gateway that stops",
@@ -30,7 +32,7 @@ OWN_BOUNDS = {
 def _expressions(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions that bound a wait: arguments of timers, and defaults of `timeout`."""
     if isinstance(node, ast.Call):
-        if ast.unparse(node.func) in TIMERS:
+        if ast.unparse(node.func) in (*TIMERS, *BOUNDED):
             yield from node.args
         yield from (word.value for word in node.keywords if "timeout" in (word.arg or ""))
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
