@@ -41,7 +41,10 @@ export class Blotter {
     $("columns-list").replaceChildren(...COLUMNS.filter(({ name }) => name).map((column) => this.choice(column)));
     new ResizeObserver(() => this.fit()).observe($("grid"));
     store.onChange(() => this.plan(true));
-    onSession(() => this.restyle());
+    onSession(() => {
+      this.restyle();
+      this.marks();
+    });
     onCancelling(() => this.restyle());
     onPrices(() => this.restyle());
     this.stale = true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -150,17 +151,21 @@ async def test_only_what_the_scopes_allow_is_offered(
         key=f"scopes-{uuid.uuid4()}", type="limit", targetPrice="100000", amount="2"
     )
     await engine.until(lambda: engine._statuses.get(order_id) == "watching")
+    drawn = asyncio.Event()
     async with opened(chromium) as page:
 
         async def session(route: Route) -> None:
+            await drawn.wait()  # the scopes are known last: no other change draws the page again
             await route.fulfill(json={"account": "default", "scopes": scopes, "keyId": "k"})
 
         await page.tab.route("**/api/session", session)
         await page.window(1360, 860)
         await page.open(f"{engine.url}/#/orders/{order_id}")
         await page.until(LIVE)
-        await page.until("document.getElementById('account').textContent === 'default'")
         await page.until("document.querySelector('#order .badge')?.textContent === 'watching'")
+        await page.until(f"{ROWS} > 0")
+        drawn.set()
+        await page.until("document.getElementById('account').textContent === 'default'")
         await page.click("#menu > summary")
         for name in ("submit", "amend", "cancel", "cancel-all", "halt"):
             there = (

@@ -37,6 +37,9 @@ async def test_an_order_waits_out_an_outage_of_all_nodes(
         crew.local.faults(methods=methods, reject_rate=1.0)
         if "getMultipleAccounts" in (methods or ("getMultipleAccounts",)):
             await until(crew.trading.fault)
+        if "getLatestBlockhash" in (methods or ("getLatestBlockhash",)):
+            # Orders are built with the one that was fetched ahead, for as long as it is recent.
+            await until(lambda: crew.chain()._blockhashes.known() is None)
         ids = [await crew.order("SOL", "USDC", SOL) for _ in range(3)]
 
         def waits() -> bool:
