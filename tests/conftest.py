@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,10 @@ from tests.support.processes import cluster
 # As the processes do, and before structlog is imported: what is logged of an exception is a few
 # lines then. To draw every variable of every frame takes a second, in which no test runs.
 fast_imports.load()
+
+# A shell ignores SIGINT for what it runs in the background. Commands that tests interrupt would
+# inherit that, and never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Most tests are about the log and the stages; those of the chain say so.
 os.environ["VENUES"] = "simulated"
