@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ async def test_the_example_in_javascript_survives_a_fault_of_the_way(
     engine: Engine, fault: Fault
 ) -> None:
     """It submits once, whatever becomes of the answer, and resumes its stream."""
+    last = await engine.submit(key=f"before-{uuid.uuid4()}")
+
+    async def projected() -> bool:
+        return last in await newest(engine)
+
+    await until(projected)  # and with it all that others submitted before
     before = await newest(engine)
     async with faulty_proxy(int(engine.url.rpartition(":")[2])) as proxy:
         proxy.misbehave(fault, 1 if fault is Fault.HALF_OPEN else 2)  # it is silent for 10 s
