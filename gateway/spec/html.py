@@ -58,8 +58,8 @@ def page() -> str:
         [
             f"<h1>{_text(http['info']['title'])} {_text(http['info']['version'])}</h1>",
             f"<p>{_text(http['info']['description'])} For machines:"
-            ' <a href="/openapi.json">openapi.json</a>,'
-            ' <a href="/asyncapi.json">asyncapi.json</a>.</p>',
+            ' <a href="openapi.json">openapi.json</a>,'
+            ' <a href="asyncapi.json">asyncapi.json</a>.</p>',
             '<nav aria-label="Contents"><ul>',
             *(f'<li><a href="#{at}">{_text(title)}</a></li>' for at, title in entries),
             "</ul></nav><main><h2>HTTP</h2>",

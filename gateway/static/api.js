@@ -1,5 +1,6 @@
 // The public HTTP API. A refusal is a Problem with the stable `code` of the server.
 
+import { url } from "./base.js";
 import * as key from "./key.js";
 
 const READ_MS = 15000;
@@ -21,7 +22,7 @@ async function ask(path, options = {}) {
     // A command is not cut short: its outcome would be unknown.
     const limit = options.method ? [] : [AbortSignal.timeout(READ_MS)];
     const signal = AbortSignal.any([options.signal, ...limit].filter(Boolean));
-    answer = await fetch(path, { ...options, signal, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
+    answer = await fetch(url(path), { ...options, signal, headers: { accept: "application/json", ...key.headers(), ...options.headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { code: "unreachable", detail: "The gateway does not answer" });
@@ -62,7 +63,7 @@ export const proof = (orderId) => ask(`/api/audit/orders/${id(orderId)}/proof`);
 
 /** `onEvent` is called with the name and data of each event of the stream. */
 export async function verify(signal, onEvent) {
-  const answer = await fetch("/api/audit/verify", { headers: { accept: "text/event-stream", ...key.headers() }, signal });
+  const answer = await fetch(url("/api/audit/verify"), { headers: { accept: "text/event-stream", ...key.headers() }, signal });
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ;) {

@@ -2,6 +2,7 @@
 // resumes after the last id. It uses fetch, not EventSource: heartbeats are comments, which
 // EventSource hides, and EventSource gives up for good after a refusal.
 
+import { url } from "./base.js";
 import * as key from "./key.js";
 
 const FIRST_MS = 300;
@@ -73,7 +74,7 @@ export class Feed {
     alive();
     const used = key.current();
     try {
-      const answer = await fetch("/api/events", {
+      const answer = await fetch(url("/api/events"), {
         headers: { accept: "text/event-stream", "last-event-id": this.cursor, ...key.headers() },
         cache: "no-store", signal: control.signal,
       });

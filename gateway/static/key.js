@@ -1,9 +1,10 @@
 // The API key of this tab, where the gateway requires one. It is kept in sessionStorage only, is
 // gone with the tab, and is sent with every request.
 
+import { own } from "./base.js";
 import { $ } from "./dom.js";
 
-const NAME = "oee-key";
+const NAME = own("oee-key");
 const INVALID = "This key is not valid: mistyped, expired or revoked.";
 const listeners = new Set();
 

@@ -1,5 +1,6 @@
 // The metrics of the gateway, read from the text format of Prometheus.
 
+import { url } from "./base.js";
 import * as key from "./key.js";
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/gm;
@@ -17,7 +18,7 @@ export function parsed(text) {
 
 /** Empty where the gateway refuses; a network error is thrown. */
 export async function read() {
-  const answer = await fetch("/metrics", { headers: { accept: "text/plain", ...key.headers() }, signal: AbortSignal.timeout(5000) });
+  const answer = await fetch(url("/metrics"), { headers: { accept: "text/plain", ...key.headers() }, signal: AbortSignal.timeout(5000) });
   return answer.ok ? parsed(await answer.text()) : new Map();
 }
 

@@ -2,6 +2,7 @@
 // on; when it closes, the next tab takes over after the last id that it has seen. Where the browser
 // has no locks (plain http on another host), each tab reads a stream of its own.
 
+import { own } from "./base.js";
 import { Feed, SILENT_MS } from "./feed.js";
 import * as key from "./key.js";
 
@@ -25,7 +26,7 @@ export class SharedFeed {
     this.position = Number(after);
     this.key = key.current();
     if (!globalThis.BroadcastChannel || !navigator.locks || !crypto.subtle) return this.read();
-    const name = `oee-feed-${await digest(key.current())}`;
+    const name = own(`oee-feed-${await digest(key.current())}`);
     this.channel = new BroadcastChannel(name);
     this.channel.onmessage = ({ data }) => this.told(data);
     this.handlers.state("connecting");
