@@ -7,7 +7,6 @@ version, not the lease, ensures that it is triggered only once.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from time import monotonic_ns
 from typing import Any, NamedTuple
 
 from events.ids import ID_LENGTH
@@ -17,7 +16,7 @@ from events.log.redis.keys import Keys
 from events.log.redis.library import RedisFunctions
 from events.log.redis.link import LogTruncated, RedisConnection
 from events.secret import SecretUrl
-from events.telemetry.server_clock import CLOCK
+from events.telemetry.server_clock import CLOCK, steady_ns
 
 SCAN = 1000
 NEWS_PER_READ = 100
@@ -139,12 +138,12 @@ class PairLeases:
 
     async def due(self, limit: int) -> ExpiredOrders:
         """Up to `limit` orders that expired and are not terminal."""
-        asked_ns = monotonic_ns()
+        asked_ns = steady_ns()
         time, pairs = await self._caller.pipeline(
             [("TIME",), ("ZRANGE", self._keys.expiry, 0, limit - 1, "WITHSCORES")]
         )
         time_us = int(time[0]) * 1_000_000 + int(time[1])
-        CLOCK.observe(asked_ns, time_us, monotonic_ns())
+        CLOCK.observe(asked_ns, time_us, steady_ns())
         ids = [
             order_id.decode(errors="replace")
             for order_id, ms in zip(pairs[::2], pairs[1::2], strict=True)

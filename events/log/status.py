@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 from redis.exceptions import ResponseError
 
 from events.log.redis.keys import Keys
 from events.log.redis.link import RedisConnection, Rejected
-from events.telemetry.server_clock import CLOCK
+from events.telemetry.server_clock import CLOCK, steady_ns
 
 
 class LogStatus:
@@ -23,10 +22,10 @@ class LogStatus:
 
         The processes log what it tells, by `CLOCK.report`; a command's answer stays alone.
         """
-        asked_ns = time.monotonic_ns()
+        asked_ns = steady_ns()
         with contextlib.suppress(ResponseError, Rejected):  # TIME is not allowed
             seconds, us = await self._link.call("TIME")
-            CLOCK.observe(asked_ns, int(seconds) * 1_000_000 + int(us), time.monotonic_ns())
+            CLOCK.observe(asked_ns, int(seconds) * 1_000_000 + int(us), steady_ns())
 
     async def suspend(self, reason: str) -> None:
         """Refuses new orders and sends from now on; sent transactions are still tracked."""

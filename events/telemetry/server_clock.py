@@ -21,13 +21,18 @@ SKEW_OVER_S = 0.3
 _log = structlog.get_logger()
 
 
+def steady_ns() -> int:
+    """A clock that is never set, and that continues while the machine is suspended."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class ServerClock:
     """What the answers of the server's TIME told."""
 
     def __init__(
         self,
         wall_ns: Callable[[], int] = time.time_ns,
-        steady_ns: Callable[[], int] = time.monotonic_ns,
+        steady_ns: Callable[[], int] = steady_ns,
     ) -> None:
         self._wall_ns = wall_ns
         self._steady_ns = steady_ns
