@@ -174,6 +174,7 @@ LINES: Mapping[str, Mapping[str, Line]] = {
         ),
         "consumption_unread": Line("info", "A measurement of another process was not readable"),
         "consumption_not_shared": Line("debug", "The measurements of compute units are not shared"),
+        "reader_failed": Line("error", "A bug met a reader of the chain, which begins again"),
         "pool_reads_failed": Line("warning", "Pool accounts cannot be read: no quotes"),
         "pool_reads_resumed": Line("info", "Pool accounts are read again"),
         "pool_not_quoted": Line("warning", "A pool is left out of quotes; `reason`"),
