@@ -6,24 +6,32 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
+import structlog
 from msgspec.structs import replace
 from solders.transaction import VersionedTransaction
 
 from events.log import RedisConnection
 from events.order import Order
 from stages.pools.contract import RawAccount
+from stages.routing.costs import SIGNATURE_LAMPORTS
 from stages.runtime.stage import VenueRefusal
 from stages.venues import Built
-from stages.venues.solana.accounts.wallet import RESERVE_LAMPORTS
+from stages.venues.solana.accounts.wallet import (
+    KEPT_S,
+    RESERVE_LAMPORTS,
+    UNLANDED_S,
+    WalletAccounts,
+)
 from stages.venues.solana.budget import budgets
 from stages.venues.solana.budget.consumption import Consumption, Measurement
 from stages.venues.solana.budget.shared import SharedConsumption, consumption_key
+from stages.venues.solana.cluster import polling, slot_time
 from stages.venues.solana.transaction.messages import instructions_of
-from stages.venues.solana.transaction.programs import TOKEN, associated_account
-from tests.integration.test_solana_chain import USDC, World, _v0, order
+from stages.venues.solana.transaction.programs import TOKEN, WSOL, associated_account
+from tests.integration.test_solana_chain import POOLS, USDC, World, _v0, order
 from tests.support.chain.rpc_node import rpc_node
 from tests.support.chain.toy_family import token_account_bytes
-from tests.support.waits import until
+from tests.support.waits import HANG_S, until
 
 SOL = 10**9
 
@@ -81,7 +89,12 @@ def sells_usdc(amount: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def test_the_second_of_a_kind_asks_no_node(world: World) -> None:
+async def test_the_second_of_a_kind_asks_no_node(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This machine may stand still for longer than a blockhash is shared.
+    monkeypatch.setattr(slot_time, "BLOCKHASH_SHARED_LEAST_S", HANG_S)
+    monkeypatch.setattr(slot_time, "BLOCKHASH_SHARED_MOST_S", HANG_S)
     first = await built(world, 1)
     world.simulation = {"err": None, "unitsConsumed": 1}
     second = world.chain.build(numbered(2))
@@ -171,6 +184,54 @@ async def test_simulate_decides_for_all_transactions(
     await chain.close()
 
 
+@pytest.mark.parametrize("simulate", ["always", "never", "auto"])
+async def test_what_was_signed_is_remembered_for_no_longer_than_it_counts(
+    world: World, simulate: Any
+) -> None:
+    """Whether funds are asked for or not, and whether the wallet can be read or not."""
+    now_s = 1_000.0
+    wallet = WalletAccounts(world.rpc, world.wallet.pubkey, POOLS.tokens, clock_s=lambda: now_s)
+    world.wallet_accounts = wallet
+    chain = world.make_chain(replace(world.options, simulate=simulate))
+    for number in range(200):
+        await settled(chain.build(numbered(number)))
+        now_s += 1
+    assert len(wallet._claims) <= KEPT_S + UNLANDED_S + 1
+    assert wallet._claimed[WSOL] == sum(amounts[WSOL] for _, amounts in wallet._claims)
+    await chain.close()
+
+
+async def test_fees_and_rent_of_what_was_signed_count_as_taken(world: World) -> None:
+    await holds(world, 10 * SOL)
+    before = simulations(world)
+    await built(world, 1)
+    claimed = world.wallet_accounts._claimed[WSOL]
+    # The wallet has no account of the token that it gets: its rent is taken for good.
+    assert SOL + 2_039_280 + SIGNATURE_LAMPORTS < claimed < SOL + RESERVE_LAMPORTS
+    assert simulations(world) == before + 1
+
+
+async def test_a_reader_that_meets_a_bug_begins_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "AGAIN_S", 0.01)
+    wallet, asked = world.wallet_accounts, 0
+
+    async def ask() -> None:
+        nonlocal asked
+        asked += 1
+        raise ValueError(asked)
+
+    monkeypatch.setattr(wallet, "ask", ask)
+    with structlog.testing.capture_logs() as lines:
+        wallet.start()
+        await until(lambda: asked > 2)
+        await wallet.close()
+    assert {(line["event"], line["reader"]) for line in lines} == {
+        ("reader_failed", "WalletAccounts")
+    }
+
+
 async def test_a_blockhash_is_there_before_it_is_needed(world: World) -> None:
     await built(world, 1)
     world.chain.start()
@@ -190,12 +251,20 @@ async def test_a_kind_that_another_process_measured_is_known(redis_url: str) -> 
         await writer.write()
         await reader.read()
         assert theirs.expected("swap", 0, 2_000) == 50_000
-        theirs.forget("swap")
+        # Transactions of the kind failed in the other process. What was measured before does not
+        # count here either, and the first process does not write it back as if it were new.
+        theirs.forget("swap", 1_500)
         await reader.write()
+        await writer.read()
+        assert ours.expected("swap", 0, 2_000) is None
+        ours.record("other", Measurement(1, 0, 1_000))
+        ours.changed.add("swap")
+        await writer.write()
         fresh = Consumption()
         last = SharedConsumption(redis_url, "local", fresh)
         await last.read()
         assert fresh.expected("swap", 0, 2_000) is None
+        assert fresh.expected("other", 0, 2_000) == 1
         await last.close()
     finally:
         await writer.close()

@@ -12,11 +12,12 @@ from events.reason_codes import ReasonCode
 from events.secret import SecretBytes
 from events.types import Status
 from stages.pools.contract import Family
+from stages.routing.costs import SIGNATURE_LAMPORTS
 from stages.venues import Built, Outcome, VenueRefusal
 from stages.venues.solana.accounts.cache import AccountCache
 from stages.venues.solana.accounts.pools_file import TokenEntry
 from stages.venues.solana.accounts.wallet import WalletAccounts
-from stages.venues.solana.budget.budgets import Attempt, Budgets
+from stages.venues.solana.budget.budgets import Attempt, Budgets, after_failure
 from stages.venues.solana.budget.consumption import Consumption
 from stages.venues.solana.budget.simulator import VERSION_REFUSED, Simulator
 from stages.venues.solana.cluster.blockhashes import Blockhashes
@@ -136,7 +137,9 @@ class SolanaChain:
     def _at_once(self, order: Order) -> Built | None:
         """The transaction by what is known; None where blockhash, limits or funds are not."""
         recent = self._blockhashes.known()
-        if recent is None or (order.triggered and not self._cache.reached(order.watch_slot)):
+        if recent is None or not self._budgets.may_be_known(order):
+            return None
+        if order.triggered and not self._cache.reached(order.watch_slot):
             return None
         # No simulation shows that the rent rose: the most it ever was comes back with the account.
         plan, crossings = self._plan(order, rent_at_most(TOKEN_ACCOUNT_BYTES))
@@ -147,9 +150,8 @@ class SolanaChain:
             budget = self._budgets.known(Attempt(order, draft, trial, version, crossings))
             if budget is None:
                 return None
-            return self._signed(
-                message(draft, budget, recent.value.blockhash, version), plan, recent
-            )
+            transaction = message(draft, budget, recent.value.blockhash, version)
+            return self._signed(transaction, plan, recent, budget)
         except VenueRefusal:  # too large: `build_asking` tries other forms
             return None
 
@@ -157,21 +159,20 @@ class SolanaChain:
         """As `build`. What a simulation refuses is not signed: failing costs fees too."""
         if order.triggered:
             await self._cache.reach(order.watch_slot)
-        again = bool(order.signature or order.attempts or order.retreats)
-        recent = await self._blockhashes.recent(fresh=again)
+        recent = await self._blockhashes.recent(fresh=after_failure(order))
         plan, crossings = self._plan(order, await self._rents.of(TOKEN_ACCOUNT_BYTES))
         version = self._first_version(order)
         try:
-            transaction = await self._transaction(
+            transaction, budget = await self._transaction(
                 order, plan, recent.value.blockhash, version, crossings
             )
         except VenueRefusal as error:
             if error.code != VERSION_REFUSED or self._features.version == version:
                 raise
-            transaction = await self._transaction(
+            transaction, budget = await self._transaction(
                 order, plan, recent.value.blockhash, V0, crossings
             )
-        return self._signed(transaction, plan, recent)
+        return self._signed(transaction, plan, recent, budget)
 
     def _plan(self, order: Order, rent: int) -> tuple[Plan, list[Crossing]]:
         """The swaps by the pools as they are now. Raises VenueRefusal."""
@@ -181,10 +182,14 @@ class SolanaChain:
         memo = memo_of(order.id, next_attempt(order))
         return Plan(self._wallet.pubkey, legs, self._programs, memo, rent=rent), crossings
 
-    def _signed(self, transaction: Message, plan: Plan, recent: At[Blockhash]) -> Built:
+    def _signed(
+        self, transaction: Message, plan: Plan, recent: At[Blockhash], budget: Budget
+    ) -> Built:
         assert self._wallet is not None, "who builds has a key"
         if self._wallet_accounts is not None:
-            self._wallet_accounts.claim(brought(plan.legs))
+            opened = self._wallet_accounts.missing(plan) * rent_at_most(TOKEN_ACCOUNT_BYTES)
+            fees = SIGNATURE_LAMPORTS + budget.priority_lamports
+            self._wallet_accounts.claim(brought(plan.legs), fees + opened)
         signature, raw = signed(transaction, self._wallet)
         last_valid_height = recent.value.last_valid_block_height
         return Built(signature, SecretBytes(raw), last_valid_height, least_slot=recent.slot)
@@ -205,8 +210,8 @@ class SolanaChain:
         blockhash: str,
         version: int,
         crossings: Sequence[Crossing],
-    ) -> Message:
-        """The message to sign, within its limits. Raises VenueRefusal."""
+    ) -> tuple[Message, Budget]:
+        """The message to sign, and its limits. Raises VenueRefusal."""
         try:
             draft, trial = await self._fitting(plan, blockhash, version)
         except VenueRefusal as error:
@@ -223,7 +228,7 @@ class SolanaChain:
                     "rent-changed", f"{plan.rent} is too little", retryable=True
                 ) from None
             raise
-        return message(draft, budget, blockhash, version)
+        return message(draft, budget, blockhash, version), budget
 
     async def _larger(self, too_large: VenueRefusal) -> int:
         """The version that may hold what v0 does not. The process that routed the order may know

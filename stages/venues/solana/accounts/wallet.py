@@ -67,6 +67,8 @@ class WalletAccounts(PollingLoop):
         self._used_s = -inf
         self._used = asyncio.Event()
         self._claims: deque[tuple[float, Mapping[str, int]]] = deque()
+        self._claimed: Counter[str] = Counter()
+        """The sum of the claims: it is asked for with each transaction."""
 
     @property
     def _known(self) -> bool:
@@ -101,7 +103,8 @@ class WalletAccounts(PollingLoop):
         self._used.set()
         if not self._known:
             return False
-        claimed = self._claimed()
+        self._forget_claims()
+        claimed = self._claimed
         fees = priority_lamports + RESERVE_LAMPORTS
         if self._lamports < fees + claimed[WSOL] + amounts.get(WSOL, 0):
             return False
@@ -111,18 +114,18 @@ class WalletAccounts(PollingLoop):
             if mint != WSOL
         )
 
-    def claim(self, amounts: Mapping[str, int]) -> None:
-        """A transaction that takes these amounts was signed."""
-        self._claims.append((self._clock_s(), amounts))
+    def claim(self, amounts: Mapping[str, int], lamports: int) -> None:
+        """A transaction was signed that takes these amounts, and lamports for fees and rent."""
+        self._forget_claims()
+        claim = {**amounts, WSOL: amounts.get(WSOL, 0) + lamports}
+        self._claims.append((self._clock_s(), claim))
+        self._claimed.update(claim)
 
-    def _claimed(self) -> Counter[str]:
-        least_s = self._read_s - UNLANDED_S
+    def _forget_claims(self) -> None:
+        """Those that the newest reading shows, and those that no reading in use is older than."""
+        least_s = max(self._read_s, self._clock_s() - KEPT_S) - UNLANDED_S
         while self._claims and self._claims[0][0] < least_s:
-            self._claims.popleft()
-        total: Counter[str] = Counter()
-        for _, amounts in self._claims:
-            total.update(amounts)
-        return total
+            self._claimed.subtract(self._claims.popleft()[1])
 
     def _amount(self, mint: str) -> int:
         account = self._accounts.get(self._addresses.get(mint, ""))

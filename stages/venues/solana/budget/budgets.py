@@ -37,6 +37,11 @@ LEARNED_EVERY_MS = 10_000
 _log = structlog.get_logger()
 
 
+def after_failure(order: Order) -> bool:
+    """Whether an attempt of the order came before."""
+    return bool(order.signature or order.attempts or order.retreats)
+
+
 class Attempt(NamedTuple):
     """A transaction whose limits are asked for."""
 
@@ -46,12 +51,6 @@ class Attempt(NamedTuple):
     """The message without limits, to be simulated."""
     version: int
     crossings: Sequence[Crossing]
-
-    @property
-    def after_failure(self) -> bool:
-        """Whether an attempt of the order came before."""
-        order = self.order
-        return bool(order.signature or order.attempts or order.retreats)
 
     @property
     def crossed(self) -> int:
@@ -94,11 +93,15 @@ class Budgets:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def may_be_known(self, order: Order) -> bool:
+        """Whether the limits of the order's next transaction may come without a question."""
+        return self._options.simulate == "auto" and not after_failure(order)
+
     def known(self, attempt: Attempt) -> Budget | None:
         """The limits without asking a node; None where something is not known, or is to be asked
         for. What the transaction consumes is then simulated beside the append.
         """
-        if self._options.simulate != "auto" or attempt.after_failure:
+        if not self.may_be_known(attempt.order):
             return None
         kind = self._kind(attempt)
         known = self._by_kind(attempt, kind)
@@ -158,7 +161,7 @@ class Budgets:
             # Its own transaction may have landed meanwhile. The next one is simulated before it is
             # sent, and shows whether something changed.
             _log.info("simulation_beside_failed", kind=kind, reason=error.code)
-            self._consumption.forget(kind)
+            self._consumption.forget(kind, self._clock_ms())
             return
         self._record(attempt, kind, simulation)
 
@@ -171,7 +174,7 @@ class Budgets:
             simulation = await self._simulator.simulate(attempt.trial, attempt.version)
             loaded = await measuring or 0
         except VenueRefusal:
-            self._consumption.forget(kind)
+            self._consumption.forget(kind, self._clock_ms())
             raise
         finally:
             measuring.cancel()  # not needed where the simulation is refused
@@ -189,7 +192,7 @@ class Budgets:
 
     async def _unsimulated(self, attempt: Attempt) -> Budget:
         """The most that such swaps take."""
-        loaded = await self._measured(attempt, afresh=attempt.after_failure)
+        loaded = await self._measured(attempt, afresh=after_failure(attempt.order))
         data_size = limit(loaded) if loaded else DATA_SIZE_MAX
         return Budget(self._cu_limit(Simulation(), attempt), self._options.cu_price, data_size)
 

@@ -23,7 +23,8 @@ class Measurement(NamedTuple):
     """What the simulation of one transaction consumed."""
 
     units: int
-    """Compute units of the whole transaction."""
+    """Compute units of the whole transaction. 0: it failed, and what was measured before does not
+    count."""
     crossed: int
     """Units for the ticks or bins that it was expected to cross; part of `units`, or more."""
     time_ms: int
@@ -63,30 +64,33 @@ class Consumption:
 
         Fewer ticks than a measured one had do not lower it: their units are an upper bound.
         """
-        recent = [m for m in self._kinds.get(kind, ()) if now_ms - m.time_ms < KEPT_MS]
+        recent = [m for m in self._kinds.get(kind, ()) if m.units and now_ms - m.time_ms < KEPT_MS]
         self.missed = self.missed or not recent
         return max((m.units + max(0, crossed - m.crossed) for m in recent), default=None)
 
     def age_ms(self, kind: str, now_ms: int) -> int | None:
         """The time since the newest measurement; None without one."""
         known = self._kinds.get(kind)
-        return None if not known else now_ms - known[-1].time_ms
+        return None if not known or not known[-1].units else now_ms - known[-1].time_ms
 
     def record(self, kind: str, measurement: Measurement) -> None:
         """Adds a measurement."""
         self.merge(kind, [measurement])
         self.changed.add(kind)
 
-    def forget(self, kind: str) -> None:
-        """After a failure: the next transaction of the kind is simulated."""
-        if self._kinds.pop(kind, None) is not None:
-            self.changed.add(kind)
+    def forget(self, kind: str, now_ms: int) -> None:
+        """After a failure: the next of the kind is simulated, by other processes too."""
+        self.record(kind, Measurement(0, 0, now_ms))
 
     def merge(self, kind: str, measurements: Iterable[Measurement]) -> None:
         """Adds what other processes measured."""
         known = {*self._kinds.pop(kind, ()), *measurements}
         if not known:
             return
+        failed_ms = max((m.time_ms for m in known if not m.units), default=None)
+        if failed_ms is not None:
+            failure = Measurement(0, 0, failed_ms)
+            known = {failure, *(m for m in known if m.time_ms > failed_ms)}
         # The kind that was measured last is the last of the table: the first one is dropped.
         self._kinds[kind] = tuple(sorted(known, key=lambda m: m.time_ms)[-KEPT:])
         if len(self._kinds) > KINDS_MAX:

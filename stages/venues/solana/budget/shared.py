@@ -18,7 +18,8 @@ from stages.venues.solana.budget.consumption import KEPT_MS, Consumption, Measur
 from stages.venues.solana.cluster.polling import PollingLoop
 
 SHARED_EVERY_S = 0.25
-READ_EVERY_S = 30.0
+READ_EVERY_S = 2.0
+"""A failure that another process saw counts here after as long."""
 
 _measurements = msgspec.json.Decoder(list[Measurement])
 _log = structlog.get_logger()
@@ -39,7 +40,7 @@ class SharedConsumption(PollingLoop):
 
     async def read(self) -> None:
         """Takes over what others measured. Raises LogError."""
-        self._consumption.missed = False
+        self._consumption.missed = False  # what is missed meanwhile may not be in the answer
         reply = await self._link.call("HGETALL", self._key)
         for kind, data in zip(reply[::2], reply[1::2], strict=True):
             try:
@@ -52,19 +53,13 @@ class SharedConsumption(PollingLoop):
         kinds, self._consumption.changed = self._consumption.changed, set()
         if not kinds:
             return
-        written = {kind: self._consumption.of(kind) for kind in kinds}
         fields = [
             part
-            for kind, measurements in written.items()
-            if measurements
-            for part in (kind, msgspec.json.encode(measurements))
+            for kind in kinds
+            for part in (kind, msgspec.json.encode(self._consumption.of(kind)))
         ]
-        gone = [kind for kind, measurements in written.items() if not measurements]
         try:
-            if fields:
-                await self._link.call("HSET", self._key, *fields)
-            if gone:
-                await self._link.call("HDEL", self._key, *gone)
+            await self._link.call("HSET", self._key, *fields)
             await self._link.call("PEXPIRE", self._key, KEPT_MS)
         except LogError:
             self._consumption.changed |= kinds
@@ -82,8 +77,8 @@ class SharedConsumption(PollingLoop):
             try:
                 await self.write()
                 if self._consumption.missed or loop.time() >= due_s:
-                    due_s = loop.time() + READ_EVERY_S
                     await self.read()
+                    due_s = loop.time() + READ_EVERY_S
             except LogError as error:
                 _log.debug("consumption_not_shared", error=error_text(error))
             await asyncio.sleep(SHARED_EVERY_S)

@@ -30,12 +30,29 @@ def test_an_unknown_and_a_forgotten_kind_and_an_old_measurement_are_not_known() 
     consumption = Consumption()
     consumption.record("a", Measurement(100, 0, 0))
     consumption.record("b", Measurement(100, 0, 0))
-    consumption.forget("b")
+    consumption.forget("b", 0)
     assert consumption.expected("b", 0, 1) is None
     assert consumption.expected("c", 0, 1) is None
     assert consumption.expected("a", 0, KEPT_MS - 1) == 100
     assert consumption.expected("a", 0, KEPT_MS) is None
     assert consumption.changed == {"a", "b"}
+
+
+def test_a_failure_outweighs_what_was_measured_before_it_and_nothing_else() -> None:
+    consumption = Consumption()
+    old = Measurement(100, 0, 1)
+    consumption.record("a", old)
+    consumption.forget("a", 5)
+    consumption.merge("a", [old, Measurement(100, 0, 5)])  # of a process that does not know of it
+    assert consumption.expected("a", 0, 6) is None
+    assert consumption.age_ms("a", 6) is None
+    assert consumption.of("a") == (Measurement(0, 0, 5),)
+    consumption.record("a", Measurement(70, 0, 6))
+    assert consumption.expected("a", 0, 6) == 70
+    for time_ms in range(7, 7 + KEPT):
+        consumption.record("a", Measurement(70, 0, time_ms))
+    consumption.merge("a", [old])
+    assert consumption.expected("a", 0, 20) == 70, "the failure is pushed out by newer ones only"
 
 
 def test_a_measurement_that_comes_twice_counts_once() -> None:
