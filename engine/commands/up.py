@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import functools
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def run(settings: Settings, args: argparse.Namespace) -> int:
     venues.check(settings)  # says at once what is wrong with VENUES
     enabled.is_enabled(settings)  # … and with traces
     with Folder(settings.data_dir) as folder, contextlib.ExitStack() as stack:
-        _claim_port(settings)
+        stack.enter_context(claimed_port(settings))
         servers = databases.prepare(folder, options(settings))
         stack.callback(servers.clean)
         ready = msgspec.structs.replace(on_servers(settings, servers), data_dir=folder.path)
@@ -197,16 +198,36 @@ class _Reasons(msgspec.Struct):
     reasons: dict[str, str]
 
 
-def _claim_port(settings: Settings) -> None:
-    """Checks before anything starts that the port is free and the address is of this machine."""
+@contextlib.contextmanager
+def claimed_port(settings: Settings) -> Iterator[None]:
+    """Holds HOST and PORT for the gateway, from before anything starts. Raises StartError.
+
+    A program that takes any free port gets another one. Without the name another engine that starts
+    now could get the port first, and this one would take that gateway for its own.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with (
+        socket.socket(family, socket.SOCK_STREAM) as port,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as name,
+    ):
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the gateway: both may bind
         try:
-            probe.bind((settings.host, settings.port))
+            _claim(name, f"order-engine {settings.port} {settings.host}")
+            port.bind((settings.host, settings.port))
         except OSError as error:
             msg = f"cannot listen on HOST={settings.host} PORT={settings.port}: {error.strerror}"
             raise StartError(msg) from None
+        yield
+
+
+def _claim(unix: socket.socket, name: str) -> None:
+    """Takes an abstract name, which is of one network namespace, as a port is. Linux has them."""
+    try:
+        if sys.platform == "linux":
+            unix.bind(f"\0{name[:100]}")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise  # else a sandbox forbids it
 
 
 def reachable(settings: Settings) -> str:
