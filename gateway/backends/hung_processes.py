@@ -7,16 +7,19 @@ are seen by their connections to the log's server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from events.log import EventLog
+from events.log import EventLog, LogError
 from gateway.http.readiness_reasons import Reason, reason
 from projections.views.formats import timestamp
 
+WORKERS_S = 2.0
+"""How long the log's server may take to name its clients."""
 HOST_SHOWN = 32
 """Characters of a host's name by which two are told apart."""
 
@@ -77,9 +80,12 @@ class HungProcesses:
         """By name: the processes that were silent in two looks in a row."""
 
     async def look(self, log: EventLog) -> None:
-        """Looks at all processes. Raises LogError."""
+        """Looks at all processes: by their signs alone, where the log does not answer."""
         signs = await asyncio.to_thread(self._signs)
-        workers = [ProcessSign(*worker) for worker in await log.worker_processes()]
+        workers: list[ProcessSign] = []
+        with contextlib.suppress(LogError, TimeoutError):
+            async with asyncio.timeout(WORKERS_S):
+                workers = [ProcessSign(*worker) for worker in await log.worker_processes()]
         self.take(signs, workers, os.getpid(), time.time())
 
     def take(

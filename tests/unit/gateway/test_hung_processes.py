@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from events.log import EventLog
 from events.log.waiting import WorkerProcess, _by_process
 from gateway.backends.hung_processes import HungProcesses, ProcessSign, no_signs, silent
 
@@ -66,6 +67,19 @@ def test_a_reason_keeps_its_text_while_it_lasts_and_ends_with_the_silence() -> N
     }
     looks.take([GATEWAY, ProcessSign("projector", "a", 7, 0.5)], [], OWN, 1_015.0)
     assert looks.reasons() == {}
+
+
+async def test_signs_are_looked_at_while_the_log_does_not_answer() -> None:
+    signs = [ProcessSign("projector", "a", 7, 25.0)]
+    log = EventLog("redis://127.0.0.1:1/0", build="test")
+    looks = HungProcesses(AFTER_S, lambda: signs)
+    await looks.look(log)
+    await looks.look(log)
+    assert set(looks.hung) == {"projector@a.7"}
+    signs.clear()
+    await looks.look(log)
+    assert looks.hung == {}
+    await log.close()
 
 
 def test_workers_are_read_from_the_list_of_clients() -> None:
