@@ -18,6 +18,8 @@ from events.log import EventLog, LogError
 from gateway.http.readiness_reasons import Reason, reason
 from projections.views.formats import timestamp
 
+SIGNS_S = 2.0
+"""How long the disk may take to give the signs."""
 WORKERS_S = 2.0
 """How long the log's server may take to name its clients."""
 HOST_SHOWN = 32
@@ -74,19 +76,29 @@ class HungProcesses:
     def __init__(self, after_s: float, signs: Signs) -> None:
         self._after_s = after_s
         self._signs = signs
+        self._reading: asyncio.Task[Sequence[ProcessSign]] | None = None
         self._since_us: dict[str, int] = {}
         self._suspects: Mapping[str, ProcessSign] = {}
         self.hung: Mapping[str, ProcessSign] = {}
         """By name: the processes that were silent in two looks in a row."""
 
     async def look(self, log: EventLog) -> None:
-        """Looks at all processes: by their signs alone, where the log does not answer."""
-        signs = await asyncio.to_thread(self._signs)
+        """Looks at all processes: without those that cannot be read now."""
         workers: list[ProcessSign] = []
         with contextlib.suppress(LogError, TimeoutError):
             async with asyncio.timeout(WORKERS_S):
                 workers = [ProcessSign(*worker) for worker in await log.worker_processes()]
-        self.take(signs, workers, os.getpid(), time.time())
+        self.take(await self._read_signs(), workers, os.getpid(), time.time())
+
+    async def _read_signs(self) -> Sequence[ProcessSign]:
+        """The signs; none while the disk hangs. One thread at a time waits for it."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(asyncio.to_thread(self._signs))
+        await asyncio.wait({self._reading}, timeout=SIGNS_S)
+        if not self._reading.done():
+            return ()
+        reading, self._reading = self._reading, None
+        return reading.result()
 
     def take(
         self,

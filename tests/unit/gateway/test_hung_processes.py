@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from events.log import EventLog
 from events.log.waiting import WorkerProcess, _by_process
 from gateway.backends.hung_processes import HungProcesses, ProcessSign, no_signs, silent
+from tests.support.waits import HANG_S, until
 
 OWN = 1
 AFTER_S = 20.0
@@ -79,6 +81,34 @@ async def test_signs_are_looked_at_while_the_log_does_not_answer() -> None:
     signs.clear()
     await looks.look(log)
     assert looks.hung == {}
+    await log.close()
+
+
+async def test_a_disk_that_hangs_keeps_one_thread_and_the_looks_continue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.backends.hung_processes.SIGNS_S", 0.01)
+    works = threading.Event()
+    reads = list[int]()
+
+    def read() -> Sequence[ProcessSign]:
+        reads.append(1)
+        works.wait(HANG_S)
+        return [ProcessSign("projector", "a", 7, 25.0)]
+
+    log = EventLog("redis://127.0.0.1:1/0", build="test")
+    looks = HungProcesses(AFTER_S, read)
+    for _ in range(5):
+        await looks.look(log)
+    assert len(reads) == 1
+    assert looks.hung == {}
+    works.set()
+
+    async def is_seen() -> bool:
+        await looks.look(log)
+        return set(looks.hung) == {"projector@a.7"}
+
+    await until(is_seen)
     await log.close()
 
 
