@@ -33,6 +33,8 @@ class ProcessSign(NamedTuple):
     host: str
     pid: int
     silent_s: float
+    by_connections: bool = False
+    """Whether only its connections are known, which outlive a host that is lost."""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,10 @@ class HungProcesses:
         workers: list[ProcessSign] = []
         with contextlib.suppress(LogError, TimeoutError):
             async with asyncio.timeout(WORKERS_S):
-                workers = [ProcessSign(*worker) for worker in await log.worker_processes()]
+                workers = [
+                    ProcessSign(*worker, by_connections=True)
+                    for worker in await log.worker_processes()
+                ]
         self.take(await self._read_signs(), workers, os.getpid(), time.time())
 
     async def _read_signs(self) -> Sequence[ProcessSign]:
@@ -122,4 +127,5 @@ class HungProcesses:
 
     def _text(self, sign: ProcessSign) -> str:
         since = timestamp(self._since_us[sign.name])
-        return f"process {sign.pid} on {sign.host} hangs: no sign of life since {since}"
+        state = "hangs, or its host is lost" if sign.by_connections else "hangs"
+        return f"process {sign.pid} on {sign.host} {state}: no sign of life since {since}"

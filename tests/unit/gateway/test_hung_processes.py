@@ -71,6 +71,15 @@ def test_a_reason_keeps_its_text_while_it_lasts_and_ends_with_the_silence() -> N
     assert looks.reasons() == {}
 
 
+def test_connections_alone_may_be_those_of_a_host_that_is_lost() -> None:
+    looks = HungProcesses(AFTER_S, no_signs)
+    worker = ProcessSign("router", "b", 7, 25.0, by_connections=True)
+    for now_s in (1_000.0, 1_005.0):
+        looks.take([GATEWAY], [worker], OWN, now_s)
+    [reason] = looks.reasons().values()
+    assert reason.text.startswith("process 7 on b hangs, or its host is lost: ")
+
+
 async def test_signs_are_looked_at_while_the_log_does_not_answer() -> None:
     signs = [ProcessSign("projector", "a", 7, 25.0)]
     log = EventLog("redis://127.0.0.1:1/0", build="test")
