@@ -24,7 +24,7 @@ MENDS: Mapping[str, str] = {
     "log-not-compared": LOG_OF,
     "foreign-entries": "see `records` above",
     "head-damaged": "engine repair --yes",
-    "process-hung": "kill -9 {pid} there",
+    "process-hung": "kill -9 {pid} there, unless that host is lost",
     "archive-unavailable": "see the lines of Postgres above",
     "projector-halted": "see `records` above",
     "projector-behind": LOG_OF,

@@ -72,6 +72,9 @@ LINES: Mapping[str, Mapping[str, Line]] = {
             "/readyz gives a reason (`code`) for a `part`; those of the log refuse orders",
         ),
         "readiness_reason_over": Line("info", "It no longer does, after `duration_s`"),
+        "readiness_look_failed": Line(
+            "error", "A bug keeps /readyz from knowing a `part`: processes, heads, reasons; `error`"
+        ),
         "backend_outage_begun": Line(
             "warning", "`backend` (log, archive, node, collector) does not answer; not per retry"
         ),

@@ -41,6 +41,10 @@ class LogQueries:
         """The events at these positions that the log still holds."""
         return await self._reader.at(positions)
 
+    async def history_within(self, positions: Sequence[int], *, bytes_max: int) -> list[Stored]:
+        """The same for many orders, with a bound: see `LogReader.within`."""
+        return await self._reader.within(positions, bytes_max=bytes_max)
+
     async def position(self) -> int:
         """The newest position."""
         return meta_number(await self._link.call("HGET", self.keys.meta, "position"), "position")

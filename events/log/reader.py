@@ -139,6 +139,32 @@ class LogReader:
                 events.append(Stored(position, batch.time_us, record))
         return events
 
+    async def within(self, positions: Sequence[int], *, bytes_max: int) -> list[Stored]:
+        """The events at these positions, the first ones first, until `bytes_max` of entries are
+        read. Each entry is read once, in a call of its own, so that other reads are not kept
+        waiting.
+        """
+        head = self._position((await self._link.pipeline([self._mark]))[0])
+        left = set(positions)
+        events: list[Stored] = []
+        for position in positions:
+            if position not in left or position > head:
+                continue
+            if bytes_max <= 0:
+                break
+            try:
+                batch = await self.entry_at(position)
+            except Damaged as error:
+                left.difference_update(range(position, error.resume_after + 1))
+                continue
+            if batch is None:
+                continue
+            bytes_max -= len(batch.data)
+            here = left.intersection(range(batch.first, batch.last + 1))
+            left -= here
+            events.extend(Stored(p, batch.time_us, batch.records[p - batch.first]) for p in here)
+        return events
+
     async def _readable(self, entry: RawEntry, position: int) -> Batch | None:
         try:
             return batch_of(entry) if entry.own else await self.entry_at(position)

@@ -19,7 +19,7 @@ from events.log.head import RESTING, STAGE_NUMBER, OrderHead, decode_head
 from events.log.inbox import ids_of
 from events.log.reader import LogReader, Stored
 from events.log.redis.keys import GROUP, HOLDERS, PERMITS, Keys
-from events.log.redis.link import OutcomeUnknown, RedisConnection, Unavailable
+from events.log.redis.link import OutcomeUnknown, RedisConnection, Rejected, Unavailable
 from events.order import STAGES, Order, may_still_land, next_stage
 from events.order.events.attempt_failed import AttemptFailed
 from events.order.events.routing_started import RoutingStarted
@@ -322,7 +322,7 @@ async def worker_processes(link: RedisConnection) -> list[WorkerProcess]:
     """
     try:
         reply = await link.call("CLIENT", "LIST", "TYPE", "NORMAL")
-    except ResponseError:  # not allowed on some managed servers
+    except (ResponseError, Rejected):  # not there on some managed servers, or not allowed
         return []
     return _by_process(reply)
 

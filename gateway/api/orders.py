@@ -82,7 +82,7 @@ class Orders:
         """POST /api/orders/execute."""
         OriginGuard.check_json(request)
         body = await body_of(request)
-        key = _key_of(request)
+        key = parse_key(request.headers.getall(IDEMPOTENCY_KEY, ()))
         account = own_account(request)
         fact = await self._parsed(parse_object(body), key, server_now_us(), account)
         return await self._take(traced(fact, request), account, request)
@@ -125,7 +125,7 @@ class Orders:
     async def _submit_all(self, request: web.Request, body: bytes) -> web.Response:
         raw_orders = parse_batch(body)
         account = own_account(request)
-        key = _key_of(request)
+        key = parse_key(request.headers.getall(IDEMPOTENCY_KEY, ()))
         now_us = server_now_us()
         submissions: dict[int, Submission] = {}
         results: list[dict[str, Any]] = []
@@ -238,14 +238,6 @@ class Orders:
         except ArchiveUnavailable:
             order = None
         return str(order.status) if order else "pending"
-
-
-def _key_of(request: web.Request) -> str | None:
-    """The Idempotency-Key. Raises Problem for two of them: which is meant is unknown."""
-    values = request.headers.getall(IDEMPOTENCY_KEY, ())
-    if len(values) > 1:
-        raise Problem("malformed-idempotency-key", "the header stands there more than once")
-    return parse_key(values[0] if values else None)
 
 
 def _rejected(index: int, problem: Problem) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from gateway.middleware.origin import OriginGuard
 from gateway.parsing import values
 from gateway.parsing.body import body_of
 from gateway.parsing.field_reader import parse_object
-from gateway.parsing.order_request import parse_order
+from gateway.parsing.order_request import IDEMPOTENCY_KEY, parse_key, parse_order
 from gateway.parsing.parameter_tables import QUOTE_FIELDS, QUOTE_REQUIRED
 from gateway.parsing.parameters import reject_unknown_parameters
 from projections.views import schemas
@@ -98,9 +98,10 @@ class Quotes:
     async def test(self, request: web.Request) -> web.Response:
         """POST /api/orders/test: what would become of an order now. It is not accepted."""
         OriginGuard.check_json(request)
-        fields = parse_object(await body_of(request))
+        body = await body_of(request)
+        key = parse_key(request.headers.getall(IDEMPOTENCY_KEY, ()))
         now_us = server_now_us()
-        fact = parse_order(fields, self._tokens, now_us=now_us)
+        fact = parse_order(parse_object(body), self._tokens, now_us=now_us, key=key)
         await self._check_accepting()
         order = self._unsubmitted(fact, own_account(request), now_us)
         quotes = await self._quotes(order)

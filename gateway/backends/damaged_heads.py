@@ -1,12 +1,14 @@
 """Heads of open orders that are not what their events add up to.
 
 A page of them is looked at in turn. Nothing is appended to such an order that an audit would
-accept, so it is reported before its next event is due.
+accept, so it is reported before its next event is due. The newest event tells most damage. That of
+the order itself is told only by all of its events, which are read for some orders in each look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -22,6 +24,10 @@ PAGE = 100
 """Orders of a look."""
 SUSPECTS_MAX = 500
 """Orders that are looked at again in each look."""
+EVENTS_MAX = 300
+"""Events of a look, beyond those of suspects and the newest of each order."""
+BYTES_MAX = 8_000_000
+"""Bytes of entries that a look reads. An entry holds the events of many orders, up to 1 MB."""
 PART = "heads"
 
 _UNREADABLE = (msgspec.DecodeError, *UNDECODABLE)
@@ -64,6 +70,26 @@ def _folded(head: OrderHead, events: Sequence[Stored]) -> Open | None:
     return Open(state, before, [stored.position for stored in events])
 
 
+def worth_reading(
+    heads: Mapping[str, OrderHead | None], suspects: Collection[str], first: int
+) -> list[int]:
+    """The positions of a look, the most telling ones first: all of suspects, the newest of each
+    order, then all of some orders, as far as the log still holds them. Pure.
+
+    `first`: the first position that the log holds.
+    """
+    known = {i: head for i, head in heads.items() if head is not None and head.positions}
+    whole = {
+        stream_id: head.positions
+        for stream_id, head in known.items()
+        if len(head.positions) == head.version and head.positions[0] >= first
+    }
+    of_suspects = [p for i, positions in whole.items() if i in suspects for p in positions]
+    newest = [p for head in known.values() if (p := head.positions[-1]) >= first]
+    others = [p for i, positions in whole.items() if i not in suspects for p in positions]
+    return list(dict.fromkeys([*of_suspects, *newest, *others[:EVENTS_MAX]]))
+
+
 def _newest_fault(stream_id: str, head: OrderHead, newest: Stored) -> str:
     event = newest.record.event()
     if newest.record.hash != head.hash:
@@ -85,12 +111,15 @@ class DamagedHeads:
     async def look(self, log: EventLog) -> None:
         """Looks at the next page of open orders, and at the suspects again. Raises LogError."""
         self._cursor, page = await log.open_ids(self._cursor, count=PAGE)
+        random.shuffle(page)  # what does not fit into this look is of other orders in the next
         ids = list(dict.fromkeys([*page, *list(self._suspects)[:SUSPECTS_MAX]]))
         heads = dict(
             zip([*ids, ENGINE_STREAM_ID], await log.load([*ids, ENGINE_STREAM_ID]), strict=True)
         )
-        positions = {p for head in heads.values() if head is not None for p in head.positions}
-        events = {stored.position: stored for stored in await log.history(sorted(positions))}
+        first, _ = await log.bounds()
+        positions = worth_reading(heads, self._suspects, first)
+        read = await log.history_within(positions, bytes_max=BYTES_MAX)
+        events = {stored.position: stored for stored in read}
         faults: dict[str, str] = {}
         for stream_id, head in heads.items():
             own = [events[p] for p in head.positions if p in events] if head is not None else []

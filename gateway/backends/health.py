@@ -7,7 +7,6 @@ that no request waits for that.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +24,7 @@ from gateway.backends.damaged_heads import DamagedHeads
 from gateway.backends.engine_status import engine_view
 from gateway.backends.hung_processes import HungProcesses, Signs, no_signs
 from gateway.backends.projection_lag import ASK_S, archive_state, projection_lag
+from gateway.backends.separate_looks import LOOK_S, SeparateLooks
 from gateway.backends.stall_detector import Stalls, UnknownAges
 from gateway.backends.switch_log import ReasonLog, SwitchLog
 from gateway.http.problems import Problem
@@ -42,8 +42,6 @@ UNANSWERED_S = 2.0
 takes to start again."""
 AGES_S = 5.0
 """How often the age of what waits is looked at without a request."""
-LOOK_S = 5.0
-"""How long a look at processes and heads may take."""
 START_LOOK_S = 1.0
 """Between two looks while the gateway starts."""
 LOG_CODES = {
@@ -166,23 +164,25 @@ class Health:
 
     async def watch_ages(self) -> None:
         """Runs for as long as the gateway: what no client asks for is noticed and logged."""
+        looks = SeparateLooks()
         while True:
-            with contextlib.suppress(Exception):  # what fails here fails in the next request too
-                await self._look_around()
-                state = await self.state()
-                # Not for each request: the lines would have the id of a request.
-                reasons = {p: Reason(c, state["reasons"][p]) for p, c in state["codes"].items()}
-                self._reason_log.take(reasons, time.monotonic())
+            await asyncio.gather(
+                looks.take("processes", self.processes.look(self._log), LOOK_S),
+                looks.take("heads", self._look_at_heads(), LOOK_S),
+            )
+            await looks.take("reasons", self._log_reasons())
             is_start = self._reason_log.is_start(time.monotonic())
             await asyncio.sleep(min(AGES_S, START_LOOK_S) if is_start else AGES_S)
 
-    async def _look_around(self) -> None:
-        """Looks at processes and heads, which no request waits for."""
-        with contextlib.suppress(LogError, TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self.processes.look(self._log)
-                if self.open:
-                    await self.heads.look(self._log)
+    async def _look_at_heads(self) -> None:
+        if self.open:
+            await self.heads.look(self._log)
+
+    async def _log_reasons(self) -> None:
+        """Not for each request: the lines would have the id of a request."""
+        state = await self.state()
+        reasons = {part: Reason(c, state["reasons"][part]) for part, c in state["codes"].items()}
+        self._reason_log.take(reasons, time.monotonic())
 
     def _unsafe(self) -> str:
         """Why nothing may be written although the log answers; empty while writes are safe."""

@@ -7,16 +7,21 @@ are seen by their connections to the log's server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from events.log import EventLog
+from events.log import EventLog, LogError
 from gateway.http.readiness_reasons import Reason, reason
 from projections.views.formats import timestamp
 
+SIGNS_S = 2.0
+"""How long the disk may take to give the signs."""
+WORKERS_S = 2.0
+"""How long the log's server may take to name its clients."""
 HOST_SHOWN = 32
 """Characters of a host's name by which two are told apart."""
 
@@ -28,6 +33,8 @@ class ProcessSign(NamedTuple):
     host: str
     pid: int
     silent_s: float
+    by_connections: bool = False
+    """Whether only its connections are known, which outlive a host that is lost."""
 
     @property
     def name(self) -> str:
@@ -71,16 +78,32 @@ class HungProcesses:
     def __init__(self, after_s: float, signs: Signs) -> None:
         self._after_s = after_s
         self._signs = signs
+        self._reading: asyncio.Task[Sequence[ProcessSign]] | None = None
         self._since_us: dict[str, int] = {}
         self._suspects: Mapping[str, ProcessSign] = {}
         self.hung: Mapping[str, ProcessSign] = {}
         """By name: the processes that were silent in two looks in a row."""
 
     async def look(self, log: EventLog) -> None:
-        """Looks at all processes. Raises LogError."""
-        signs = await asyncio.to_thread(self._signs)
-        workers = [ProcessSign(*worker) for worker in await log.worker_processes()]
-        self.take(signs, workers, os.getpid(), time.time())
+        """Looks at all processes: without those that cannot be read now."""
+        workers: list[ProcessSign] = []
+        with contextlib.suppress(LogError, TimeoutError):
+            async with asyncio.timeout(WORKERS_S):
+                workers = [
+                    ProcessSign(*worker, by_connections=True)
+                    for worker in await log.worker_processes()
+                ]
+        self.take(await self._read_signs(), workers, os.getpid(), time.time())
+
+    async def _read_signs(self) -> Sequence[ProcessSign]:
+        """The signs; none while the disk hangs. One thread at a time waits for it."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(asyncio.to_thread(self._signs))
+        await asyncio.wait({self._reading}, timeout=SIGNS_S)
+        if not self._reading.done():
+            return ()
+        reading, self._reading = self._reading, None
+        return reading.result()
 
     def take(
         self,
@@ -104,4 +127,5 @@ class HungProcesses:
 
     def _text(self, sign: ProcessSign) -> str:
         since = timestamp(self._since_us[sign.name])
-        return f"process {sign.pid} on {sign.host} hangs: no sign of life since {since}"
+        state = "hangs, or its host is lost" if sign.by_connections else "hangs"
+        return f"process {sign.pid} on {sign.host} {state}: no sign of life since {since}"

@@ -15,6 +15,7 @@ from gateway.endpoints.shared import (
     SWITCH,
     TAKEN,
     TESTED,
+    TESTED_KEY,
     TRACE,
 )
 from gateway.middleware.authorization import Budget, Permission, Reach
@@ -116,11 +117,12 @@ ENDPOINTS = (
         summary="Test an order without submitting it",
         description="Validates an order as `submitOrder` does, asks every route for it, and"
         " answers what the router would decide now. Nothing is appended to the log. Limit and"
-        " sniper orders are judged as if they were triggered now. Balances, idempotency keys and"
-        " the simulation of the transaction are not tested.",
+        " sniper orders are judged as if they were triggered now. Of an idempotency"
+        " key only the form is tested. Balances and the simulation of the transaction are not.",
         responses={200: Response("What would become of it now", response_schemas.OrderTest)},
         problems=(*FORM, *_ORDER, *TESTED),
         query=None,
+        headers=(TESTED_KEY,),
         body="OrderRequest",
     ),
     Endpoint(

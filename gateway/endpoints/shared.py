@@ -17,7 +17,9 @@ TAKEN = (
     "outcome-unknown",
 )  # fmt: skip
 """Of endpoints that create orders."""
-TESTED = ("venues-unavailable", "log-unavailable", "suspended", "log-full")
+TESTED = (
+    "malformed-idempotency-key", "venues-unavailable", "log-unavailable", "suspended", "log-full",
+)  # fmt: skip
 """Of the endpoint that tests an order."""
 LOOKUP = ("malformed-order-id", "unknown-order", "malformed-parameter", "unreadable-order")
 """Of endpoints with an order in their path."""
@@ -29,6 +31,7 @@ SOCKET = ("upgrade-required", "malformed-parameter", "log-unavailable", "too-man
 """Of WebSockets."""
 
 KEY = Header(IDEMPOTENCY_KEY, "The same request under the same key is taken once", "4f1c2a")
+TESTED_KEY = Header(IDEMPOTENCY_KEY, "Only its form is tested; it is not used", "4f1c2a")
 TRACE = Header(
     TRACEPARENT,
     "W3C Trace Context: the order's own trace links to it",

@@ -69,9 +69,11 @@ REASONS: Mapping[str, Row] = {
         "Run `engine repair`: it rewrites the head from the order's events. Other orders continue.",
     ),
     "process-hung": Row(
-        "a process exists and shows no life",
+        "a process exists and shows no life, or its host is lost",
         "ProcessHung",
-        "End it on its host (`kill -9`), and start another; `engine up` does so for its own.",
+        "End it on its host (`kill -9`), and start another; `engine up` does so for its own."
+        " That of a lost host is named until the log's server drops its connections"
+        " (`tcp-keepalive`).",
     ),
     "archive-unavailable": Row(
         "Postgres does not answer",

@@ -6,7 +6,7 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -86,8 +86,13 @@ def _time_in_force(draft: Draft) -> str:
     return "GTC" if draft.values["expiresAt"] is None else "GTT"
 
 
-def parse_key(text: str | None) -> str | None:
-    """An Idempotency-Key header. Raises Problem."""
-    if text is not None and not values.is_key(text):
+def parse_key(headers: Sequence[str]) -> str | None:
+    """The Idempotency-Key, by the values of its header lines. Raises Problem.
+
+    Two of them are refused: which is meant is unknown.
+    """
+    if len(headers) > 1:
+        raise Problem("malformed-idempotency-key", "the header stands there more than once")
+    if headers and not values.is_key(headers[0]):
         raise Problem("malformed-idempotency-key", "1 to 128 printable ASCII characters, no spaces")
-    return text
+    return headers[0] if headers else None

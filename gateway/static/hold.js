@@ -17,7 +17,8 @@ export class Hold {
       this.pressed = true;
       this.extend();
     });
-    for (const type of ["pointerup", "pointercancel"]) addEventListener(type, () => this.let());
+    // A menu, or another window, may take the end of a press.
+    for (const type of ["pointerup", "pointercancel", "contextmenu", "blur"]) addEventListener(type, () => this.let());
     box.addEventListener("pointerleave", () => this.end());
   }
 
@@ -34,7 +35,11 @@ export class Hold {
 
   /** The click follows: its row stays until it is over. */
   let() {
-    if (this.pressed) setTimeout(() => (this.pressed = false), 0);
+    if (!this.pressed) return;
+    setTimeout(() => {
+      this.pressed = false;
+      this.release(); // a pointer that rested while it was pressed had its release already
+    }, 0);
   }
 
   end() {

@@ -56,11 +56,11 @@ export class Live {
     else patch($("not-current"), "Not current: no events arrive from the gateway. What is shown is as of ", at(new Date(Math.floor(since / 1000) * 1000).toISOString()), ".");
   }
 
-  /** Whether no look was possible for some time and nothing arrived meanwhile. */
+  /** Whether no look was possible for some time and nothing arrived meanwhile. The timers of a tab in the background pause too, but its stream does not. */
   asleep(silent) {
     const [before, now] = [this.looked ?? Date.now(), Date.now()];
     this.looked = now;
-    return now - before > ASLEEP_MS && silent > ASLEEP_MS;
+    return now - before > ASLEEP_MS && silent > STALE_MS;
   }
 
   draw() {

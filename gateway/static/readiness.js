@@ -31,7 +31,7 @@ export const ACTIONS = {
   "log-unavailable": "Start the log's server, or restore its network. Orders are refused until then, and none is lost.",
   "log-unsafe": "Run engine doctor: a setting of the log's server may lose writes.",
   "market-unavailable": "Look at SOLANA_RPC_URL and the nodes.",
-  "process-hung": "End it on its host (kill -9), and start another; engine up does so for its own.",
+  "process-hung": "End it on its host (kill -9), and start another; engine up does so for its own. That of a lost host is named until the log's server drops its connections (tcp-keepalive).",
   "projector-age-unknown": "Look at the projector's log.",
   "projector-behind": "Look at the load of Postgres, and whether the projector runs.",
   "projector-halted": "Run engine audit verify, then engine repair.",

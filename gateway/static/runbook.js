@@ -23,7 +23,7 @@ export const RUNBOOK = {
   EngineHalted: ["An operator halted the engine.", "Resume it once the reason for the halt is over."],
   StageWithoutWorker: ["No worker of the stage runs. Orders wait for it, safe in the log.", "Start a worker of the stage: engine stage NAME."],
   StageSilent: ["The workers of the stage are silent.", "Run engine alive: it names those that hang. Look at the stage's log and restart it."],
-  ProcessHung: ["A process exists and shows no life. Another of its kind takes over its orders.", "End it on its host with kill -9; start another."],
+  ProcessHung: ["A process exists and shows no life, or its host is lost. Another of its kind takes over its orders.", "End it on its host with kill -9; start another. One of a lost host is named until the log's server drops its connections."],
   StageStuck: ["The oldest order of the stage does not move.", "Look at the stage's log for its oldest order."],
   StageAgeUnknown: ["Orders wait for the stage, for an unknown time.", "Look at the log's server, then run engine audit verify."],
   StageBehind: ["An order has waited for a stage for over a minute.", "Look at the reason under Stages; with queue, run more workers of the stage."],

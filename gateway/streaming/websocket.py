@@ -57,6 +57,21 @@ class _FollowRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel")
 _wish = msgspec.json.Decoder(_FollowRequest)
 
 
+class _WithId(msgspec.Struct):
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_LENGTH)] = ""
+
+
+_with_id = msgspec.json.Decoder(_WithId)
+
+
+def _id_of(malformed: str) -> dict[str, str]:
+    """The id of a malformed message, by which its client tells which one was refused."""
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):  # nested too deep
+        if known := _with_id.decode(malformed).id:
+            return {"id": known}
+    return {}
+
+
 class Sockets:
     """The WebSocket handlers and all open sockets."""
 
@@ -214,7 +229,10 @@ class OrderFollowers:
         try:
             wish = _wish.decode(text)
         except msgspec.DecodeError as error:
-            self._socket.send_content(event="error", code="malformed-message", detail=str(error))
+            asked = _id_of(text)
+            self._socket.send_content(
+                event="error", code="malformed-message", detail=str(error), **asked
+            )
             return
         order_id = parse_order_id(wish.order_id)
         asked = {"id": wish.id} if wish.id else {}

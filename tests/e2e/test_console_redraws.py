@@ -186,6 +186,21 @@ async def test_a_click_right_after_the_rows_moved_does_nothing(page: Page) -> No
     assert await page.eval(script) == [False, True, False, True]
 
 
+@pytest.mark.parametrize("end", ["pointerup", "pointercancel", "contextmenu", "blur"])
+async def test_rows_are_let_go_when_a_long_press_ends(page: Page, end: str) -> None:
+    script = (
+        "(async () => { const { Hold } = await import('/static/hold.js');"
+        " const box = document.createElement('div'); let releases = 0;"
+        " const hold = new Hold(box, () => { releases += hold.on ? 0 : 1; });"
+        " box.dispatchEvent(new Event('pointerdown'));"
+        " hold.until = 0; const pressed = hold.on;"  # the pointer has rested for long
+        f" dispatchEvent(new Event('{end}'));"
+        " await new Promise((done) => setTimeout(done, 50));"
+        " return [pressed, hold.on, releases]; })()"
+    )
+    assert await page.eval(script) == [True, False, 1]
+
+
 async def test_rows_that_are_read_stay_in_place_when_others_come_above(
     engine: Engine, page: Page
 ) -> None:

@@ -209,6 +209,18 @@ async def test_a_computer_that_slept_does_not_show_a_live_page(
         assert without(page, "net::ERR_") == []
 
 
+async def test_slow_timers_of_a_tab_in_the_background_are_not_taken_for_a_sleep(
+    page: Page,
+) -> None:
+    asleep = (
+        "(async () => { const { Live } = await import('/static/live.js');"
+        " const look = (ago, silent) => Live.prototype.asleep.call("
+        "{ looked: Date.now() - ago }, silent);"
+        " return [look(60000, 6000), look(60000, 12000), look(500, 12000)]; })()"
+    )
+    assert await page.eval(asleep) == [False, True, False]
+
+
 async def test_a_network_that_is_gone_is_seen_at_once_and_so_is_its_return(
     engine: Engine, page: Page
 ) -> None:

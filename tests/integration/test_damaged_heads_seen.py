@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import redis.asyncio
 
 from events.commands import engine_switch
 from events.ids import ENGINE_STREAM_ID
+from events.log.redis.link import RedisConnection
 from gateway.backends.damaged_heads import DamagedHeads
 from tests.e2e.test_metrics import scraped
 from tests.support.http.served import Served, served
+from tests.support.log.workers import crew
 from tests.support.waits import until
 
 Edit = Callable[[bytes], bytes | None]
@@ -85,10 +88,12 @@ async def test_readyz_answers_while_the_head_of_the_switch_is_damaged(redis_url:
         await client.set(key, whole[:45] + b"\xc1" + whole[46:])
 
         async def named() -> bool:
-            status, ready = await gateway.get("/readyz")
-            assert status == 200
-            assert ready["halted"] is not None, "the halt is known, if not its reason"
-            return bool(ready["codes"].get("heads") == "head-damaged")
+            _, ready = await gateway.get("/readyz")
+            return (
+                ready["status"] == "degraded"
+                and ready["codes"].get("heads") == "head-damaged"
+                and ready["halted"] is not None  # the halt is known, if not its reason
+            )
 
         await until(named)
 
@@ -108,3 +113,53 @@ async def test_whole_heads_are_never_reported_while_orders_continue(redis_url: s
         for _ in range(3):
             await looks.look(gateway.log)
             assert looks._suspects == {}
+
+
+@pytest.fixture
+def ranges(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The reads of entries that this process sends."""
+    sent: list[object] = []
+    pipeline = RedisConnection.pipeline
+
+    async def counted(self: RedisConnection, commands: Any, **options: Any) -> Any:
+        sent.extend(command[2] for command in commands if command[0] == "XRANGE")
+        return await pipeline(self, commands, **options)
+
+    monkeypatch.setattr(RedisConnection, "pipeline", counted)
+    return sent
+
+
+async def test_a_look_reads_an_entry_of_many_orders_once(
+    redis_url: str, tmp_path: Path, ranges: list[object]
+) -> None:
+    async with crew(redis_url, tmp_path) as team:
+        await team.submit(100)
+        looks = DamagedHeads()
+        ranges.clear()
+        await looks.look(team.log)
+        assert looks._suspects == {}
+        assert len(ranges) <= 2, "the first entry, for its position, and the only one"
+
+
+async def test_a_look_has_a_bound_and_the_next_ones_see_the_rest(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[object]
+) -> None:
+    monkeypatch.setattr("gateway.backends.damaged_heads.BYTES_MAX", 1)
+    async with (
+        crew(redis_url, tmp_path) as team,
+        redis.asyncio.from_url(redis_url) as client,
+    ):
+        ids = [(await team.submit())[0] for _ in range(8)]
+        key = team.log.keys.order(ids[5])
+        whole = await client.get(key)
+        assert isinstance(whole, bytes)
+        await client.set(key, HARM["another hash"](whole) or b"")
+        looks = DamagedHeads()
+
+        async def is_seen() -> bool:
+            ranges.clear()
+            await looks.look(team.log)
+            assert len(ranges) <= 2
+            return ids[5] in looks.faults
+
+        await until(is_seen)

@@ -124,3 +124,19 @@ def test_tests_and_submissions_have_the_same_body_and_scope() -> None:
     test, submission = ENDPOINTS["POST", PATH], ENDPOINTS["POST", "/api/orders/execute"]
     assert test.body == submission.body
     assert test.permission.scope == submission.permission.scope
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/orders/execute"])
+@pytest.mark.parametrize("keys", [["a b"], ["x" * 129], ["a", "b"]])
+async def test_a_malformed_key_is_refused_by_a_test_as_by_a_submission(
+    redis_url: str, path: str, keys: list[str]
+) -> None:
+    headers = [("Idempotency-Key", key) for key in keys]
+    async with served(redis_url, quotes=_one_route) as gateway:
+        status, problem, _ = await gateway.post(path=path, headers=headers)
+        assert (status, problem["code"]) == (400, "malformed-idempotency-key")
+        assert await gateway.log.position() == 0
+        if path == PATH:  # a key that is well formed is not used
+            for _ in range(2):
+                status, _, _ = await gateway.post(path=path, headers={"Idempotency-Key": "mine"})
+                assert status == 200

@@ -222,6 +222,29 @@ async def test_an_invalid_subscription_message_gets_an_error_frame(
         assert (await frames(ws, 1))[0]["status"] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("message", "echoed"),
+    [
+        ('{"id":"m1","order":"x"}', "m1"),
+        ('{"id":"m1","orderId":7}', "m1"),
+        (f'{{"id":"m1","orderId":"{UNKNOWN}","follow":1}}', "m1"),
+        ('{"id":7,"order":"x"}', None),
+        (f'{{"id":"{"r" * 65}","order":"x"}}', None),
+        ('["id"]', None),
+        ('{"id":"m1",', None),
+        (f'{{"id":"m1","x":{"[" * 2000}{"]" * 2000}}}', None),
+    ],
+)
+async def test_a_malformed_message_is_refused_with_its_id_where_that_can_be_read(
+    gateway: Served, message: str, echoed: str | None
+) -> None:
+    async with follow(gateway) as ws:
+        await ws.send_str(message)
+        [error] = await frames(ws, 1)
+        assert (error["code"], error.get("id")) == ("malformed-message", echoed)
+        assert error["detail"]
+
+
 async def test_requests_of_a_client_that_does_not_read_do_not_accumulate(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ BOUNDS = {
     "gateway.api.quotes": ("QUOTES_S",),
     "gateway.backends.engine_status": ("ARCHIVE_S",),
     "gateway.backends.health": ("ASK_S", "LOOK_S"),
+    "gateway.backends.hung_processes": ("SIGNS_S", "WORKERS_S"),
     "gateway.backends.projection_lag": ("ASK_S",),
     "gateway.backends.price_history": ("ASK_S",),
     "gateway.api.order_lookup": ("WAITING_S",),

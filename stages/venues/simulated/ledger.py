@@ -7,12 +7,16 @@ twice; only a signature lands once, as on a real chain. Tests count executions h
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 STATUSES_PER_QUERY = 256
+BUSY_S = 5.0
+"""How long another process may hold the file."""
+RETRY_S = 0.01
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS landed (
@@ -55,14 +59,28 @@ def _landed(row: tuple[str, str, int, int, int, str, str, str, int]) -> Landed:
     )  # fmt: skip
 
 
+def _use_wal(db: sqlite3.Connection) -> None:
+    """SQLite may refuse this at once, without its timeout, while another process does the same."""
+    end_s = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
 class Ledger:
     """Raises OSError for whatever SQLite has to complain about."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
+            _use_wal(self._db)
             # Kills of processes lose nothing that is written; a power cut is not simulated.
             self._db.execute("PRAGMA synchronous = OFF")
             self._db.execute(_SCHEMA)

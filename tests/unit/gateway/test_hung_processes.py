@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
 
+from events.log import EventLog
 from events.log.waiting import WorkerProcess, _by_process
 from gateway.backends.hung_processes import HungProcesses, ProcessSign, no_signs, silent
+from tests.support.waits import HANG_S, until
 
 OWN = 1
 AFTER_S = 20.0
@@ -66,6 +69,56 @@ def test_a_reason_keeps_its_text_while_it_lasts_and_ends_with_the_silence() -> N
     }
     looks.take([GATEWAY, ProcessSign("projector", "a", 7, 0.5)], [], OWN, 1_015.0)
     assert looks.reasons() == {}
+
+
+def test_connections_alone_may_be_those_of_a_host_that_is_lost() -> None:
+    looks = HungProcesses(AFTER_S, no_signs)
+    worker = ProcessSign("router", "b", 7, 25.0, by_connections=True)
+    for now_s in (1_000.0, 1_005.0):
+        looks.take([GATEWAY], [worker], OWN, now_s)
+    [reason] = looks.reasons().values()
+    assert reason.text.startswith("process 7 on b hangs, or its host is lost: ")
+
+
+async def test_signs_are_looked_at_while_the_log_does_not_answer() -> None:
+    signs = [ProcessSign("projector", "a", 7, 25.0)]
+    log = EventLog("redis://127.0.0.1:1/0", build="test")
+    looks = HungProcesses(AFTER_S, lambda: signs)
+    await looks.look(log)
+    await looks.look(log)
+    assert set(looks.hung) == {"projector@a.7"}
+    signs.clear()
+    await looks.look(log)
+    assert looks.hung == {}
+    await log.close()
+
+
+async def test_a_disk_that_hangs_keeps_one_thread_and_the_looks_continue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.backends.hung_processes.SIGNS_S", 0.01)
+    works = threading.Event()
+    reads = list[int]()
+
+    def read() -> Sequence[ProcessSign]:
+        reads.append(1)
+        works.wait(HANG_S)
+        return [ProcessSign("projector", "a", 7, 25.0)]
+
+    log = EventLog("redis://127.0.0.1:1/0", build="test")
+    looks = HungProcesses(AFTER_S, read)
+    for _ in range(5):
+        await looks.look(log)
+    assert len(reads) == 1
+    assert looks.hung == {}
+    works.set()
+
+    async def is_seen() -> bool:
+        await looks.look(log)
+        return set(looks.hung) == {"projector@a.7"}
+
+    await until(is_seen)
+    await log.close()
 
 
 def test_workers_are_read_from_the_list_of_clients() -> None:

@@ -337,7 +337,7 @@ def test_a_zone_is_honoured() -> None:
 @pytest.mark.parametrize("key", ["", "a b", "x" * 129, "é", "a\tb"])
 def test_an_idempotency_key_is_printable_and_short(key: str) -> None:
     with pytest.raises(Problem) as raised:
-        parse_key(key)
+        parse_key([key])
     assert raised.value.code == "malformed-idempotency-key"
 
 
