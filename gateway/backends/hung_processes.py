@@ -95,30 +95,33 @@ class HungProcesses:
                 ]
         self.take(await self._read_signs(), workers, os.getpid(), time.time())
 
-    async def _read_signs(self) -> Sequence[ProcessSign]:
-        """The signs; none while the disk hangs. One thread at a time waits for it."""
+    async def _read_signs(self) -> Sequence[ProcessSign] | None:
+        """The signs; None while the disk does not give them. One thread at a time waits for it."""
         if self._reading is None:
             self._reading = asyncio.create_task(asyncio.to_thread(self._signs))
         await asyncio.wait({self._reading}, timeout=SIGNS_S)
         if not self._reading.done():
-            return ()
+            return None
         reading, self._reading = self._reading, None
         return reading.result()
 
     def take(
         self,
-        signs: Sequence[ProcessSign],
+        signs: Sequence[ProcessSign] | None,
         workers: Sequence[ProcessSign],
         own_pid: int,
         now_s: float,
     ) -> None:
-        """Takes another look. After a pause of the whole machine all were silent, for one look."""
-        seen = silent(signs, workers, own_pid, self._after_s)
+        """Takes another look. After a pause of the whole machine all were silent, for one look.
+
+        Where a disk gives the signs in every second look only, suspects stay from one to the next.
+        """
+        seen = silent(signs or (), workers, own_pid, self._after_s)
         self.hung = {name: sign for name, sign in seen.items() if name in self._suspects}
-        self._suspects = seen
+        self._suspects = seen if signs is not None else {**self._suspects, **seen}
         self._since_us = {
             name: self._since_us.get(name, int((now_s - sign.silent_s) * 1e6))
-            for name, sign in seen.items()
+            for name, sign in self._suspects.items()
         }
 
     def reasons(self) -> dict[str, Reason]:

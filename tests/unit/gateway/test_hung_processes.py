@@ -93,6 +93,17 @@ async def test_signs_are_looked_at_while_the_log_does_not_answer() -> None:
     await log.close()
 
 
+def test_a_disk_that_gives_the_signs_now_and_then_hides_no_process() -> None:
+    looks = HungProcesses(AFTER_S, no_signs)
+    hung = ProcessSign("projector", "a", 7, 25.0)
+    for signs, named in (([hung], False), (None, False), ([hung], True), (None, False)):
+        looks.take(signs, [], OWN, 1_000.0)
+        assert (set(looks.hung) == {"projector@a.7"}) is named
+    looks.take([], [], OWN, 1_020.0)
+    looks.take([hung], [], OWN, 1_025.0)
+    assert looks.hung == {}, "it was well in between"
+
+
 async def test_a_disk_that_hangs_keeps_one_thread_and_the_looks_continue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,6 +122,7 @@ async def test_a_disk_that_hangs_keeps_one_thread_and_the_looks_continue(
         await looks.look(log)
     assert len(reads) == 1
     assert looks.hung == {}
+    monkeypatch.setattr("gateway.backends.hung_processes.SIGNS_S", HANG_S)
     works.set()
 
     async def is_seen() -> bool:
