@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from playwright.async_api import Browser
@@ -21,9 +22,12 @@ async def test_an_order_is_placed_and_followed_below_a_path(
         await page.until(LIVE)
         await page.type("#amount", "1.5")
         await page.until("document.querySelector('#outcome strong') !== null")
-        await page.click("#submit")
-        await page.until("document.querySelector('#body .row') !== null")
-        await page.click("#body .row")
+        async with page.tab.expect_response("**/desk/one/api/orders/execute") as answered:
+            await page.click("#submit")
+        order_id = (await (await answered.value).json())["orderId"]
+        row = f"#row-{order_id}"
+        await page.until(f"document.querySelector({json.dumps(row)}) !== null")
+        await page.click(row)
         await page.until(f"{STATUS} === 'confirmed'")
         await page.click("[data-view=engine]")
         await page.until("document.querySelectorAll('#stages tbody tr').length === 5")

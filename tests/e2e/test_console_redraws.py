@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -31,6 +33,13 @@ async def waiting(engine: Engine, key: str, **fields: Any) -> str:
     order_id = await engine.submit(key=f"{key}-{uuid.uuid4()}", **terms)
     await engine.until(lambda: engine._statuses.get(order_id) == "watching")
     return order_id
+
+
+async def named(engine: Engine, tag: str, numbers: Iterable[int]) -> list[str]:
+    """New orders that a search for the tag shows."""
+    return await asyncio.gather(
+        *(engine.submit(key=f"{tag}-{n}", clientOrderId=f"{tag}-{n}") for n in numbers)
+    )
 
 
 async def amended(engine: Engine, order_id: str, price: str) -> None:
@@ -204,14 +213,16 @@ async def test_rows_are_let_go_when_a_long_press_ends(page: Page, end: str) -> N
 async def test_rows_that_are_read_stay_in_place_when_others_come_above(
     engine: Engine, page: Page
 ) -> None:
-    await engine.ended(await engine.submit_many(60))
-    await page.until("document.getElementById('grid').scrollHeight > 2000")
+    tag = f"read-{uuid.uuid4().hex[:8]}"
+    await engine.ended(await named(engine, tag, range(60)))
+    await page.type("#search", tag)  # orders of others come and go as they like
+    await page.until("document.getElementById('grid').getAttribute('aria-rowcount') === '61'")
     await page.eval("document.getElementById('grid').scrollTop = 800")
     await page.until("document.querySelector('#body .row[aria-rowindex=\"22\"]') !== null")
     read = await page.eval("document.querySelector('#body .row[aria-rowindex=\"22\"]').dataset.id")
     at = f"document.getElementById('row-{read}').getBoundingClientRect().top"
     before = await page.eval(at)
-    others = await engine.submit_many(3)
+    others = await named(engine, tag, range(60, 63))
     await page.until(f"document.getElementById('row-{read}').ariaRowIndex === '25'")
     assert await page.eval(at) == before
     await engine.ended(others)
@@ -222,7 +233,7 @@ async def test_rows_that_are_read_stay_in_place_when_others_come_above(
     await page.press("ArrowDown")
     await page.until("document.querySelector('#body .row.at')?.ariaRowIndex === '3'")
     before = await page.eval("document.querySelector('#body .row.at').getBoundingClientRect().top")
-    await engine.submit_many(3)
+    await named(engine, tag, range(63, 66))
     await page.until("document.querySelector('#body .row.at')?.ariaRowIndex === '6'")
     shown = "document.querySelector('#body .row.at').getBoundingClientRect().top"
     assert await page.eval(shown) == before
